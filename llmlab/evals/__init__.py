@@ -1,0 +1,1 @@
+"""Is the answer still good: graders and statistics."""

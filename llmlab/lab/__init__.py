@@ -1,0 +1,1 @@
+"""Runs apps in weather: load, experiment, runs, game day."""

@@ -1,0 +1,41 @@
+"""The three apps of every comparison. All get the same documents; they differ in what they do about the wire.
+
+Notebook: 00_start_here.ipynb
+"""
+
+from __future__ import annotations
+
+import openai
+
+from llmlab.data.help_desk import retrieve
+from llmlab.pipeline.pipeline import Pipeline
+from llmlab.pipeline.routing import Hedge, Route
+from llmlab.protocol.models import ALIASES
+
+
+async def naive(client: openai.AsyncOpenAI, question: str) -> str | None:
+    """Call once and hope: the client with its defaults (two retries, a timeout of ten minutes), no stream."""
+    documents = "\n\n".join(f"{document.title}\n{document.text}" for document in retrieve(question))
+    completion = await client.chat.completions.create(
+        model=ALIASES["main"],
+        messages=[
+            {"role": "system", "content": "You answer questions of customers."},
+            {"role": "user", "content": f"{documents}\n\nQuestion: {question}"},
+        ],
+    )
+    return completion.choices[0].message.content
+
+
+async def careful(client: openai.AsyncOpenAI, question: str) -> str | None:
+    """What teams ship after the first incident: the same call with a timeout of 4 s and three retries."""
+    return await naive(client.with_options(timeout=4.0, max_retries=3), question)
+
+
+stack = Pipeline(
+    routes=[Route("main", model="main"), Route("fast", model="fast")],
+    retrieve=retrieve,
+    hedge=Hedge(after_seconds=1.5),
+)
+"""The stack: a pipeline that streams, hedges after 1.5 s, retries what may be mended, and falls back to a faster model."""
+
+APPS = {"naive": naive, "careful": careful, "stack": stack}

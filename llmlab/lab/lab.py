@@ -1,0 +1,163 @@
+"""The lab: runs an app against questions, in weather, and measures it on the wire.
+
+Notebook: 00_start_here.ipynb
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from llmlab.data.help_desk import Case, cases
+from llmlab.errors import BadCases, BadInput
+from llmlab.lab.handle import Handle
+from llmlab.lab.load import Closed, Load
+from llmlab.lab.run import App, Progress, Run
+from llmlab.lab.runs import Runs
+from llmlab.lab.source import BANNERS, answering, chosen
+from llmlab.protocol.clock import simulate
+from llmlab.protocol.draws import uniform
+from llmlab.wire.chaos import Chaos
+from llmlab.wire.faults import Fault, Latency
+
+T = TypeVar("T")
+
+
+class Lab:
+    """A bench with weather.
+
+    Args:
+        seed: The weather's seed: the same seed gives the same storm, whatever stands in it.
+        faults: What may strike an attempt.
+        source: Who answers: cassette (recordings; what they lack is simulated), simulator or live. None: LLMLAB_SOURCE, else cassette.
+        latency: Preset of the times of undisturbed answers, where recordings answer; the simulator and live providers have their own.
+        cassette: A recording instead of the bundled one.
+        simulator: A simulator instead of the bundled one (with source="simulator").
+
+    Raises:
+        UnknownName: There is no such source or preset; the message lists those there are.
+
+    Notebook: 00_start_here.ipynb
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 7,
+        faults: Sequence[Fault] = (),
+        source: str | None = None,
+        latency: str = "chat",
+        cassette: Path | str | None = None,
+        simulator: Any = None,
+    ) -> None:
+        self.seed, self.source = seed, chosen("simulator" if simulator is not None and source is None else source)
+        calm = [] if self.source != "cassette" or any(isinstance(fault, Latency) for fault in faults) else [Latency(preset=latency)]
+        self.faults: tuple[Fault, ...] = (*calm, *faults)
+        self._cassette = Path(cassette) if cassette is not None else None
+        self._simulator = simulator
+        Chaos(answering("simulator"), *self.faults, seed=seed)  # refuses what is no weather now, not in the middle of a run
+
+    @property
+    def banner(self) -> str:
+        """Who answers, in a line."""
+        return BANNERS[self.source]
+
+    def __repr__(self) -> str:
+        return f"Lab(seed={self.seed}, faults={list(self.faults)!r}, source={self.source!r})"
+
+    def transport(self) -> Chaos:
+        """Return the weather and who answers behind it, fresh: for a client of one's own."""
+        inner: Any = answering(self.source, self._cassette, self._simulator)
+        if hasattr(inner, "reset") and self.source != "live":
+            inner.reset()
+        return Chaos(inner, *self.faults, seed=self.seed)
+
+    def run(
+        self,
+        app: App,
+        cases: Sequence[Case | str] | None = None,
+        *,
+        requests: int = 500,
+        load: Load | None = None,
+        name: str | None = None,
+        progress: Progress | None = None,
+        _on_start: Callable[[Callable[[], None]], None] | None = None,
+    ) -> Runs:
+        """Send `requests` questions to `app` and return what became of them.
+
+        Args:
+            app: Any async callable `(client, question) -> text`, an async generator that yields pieces of text, or a `Pipeline`.
+            cases: What is asked: cases or plain questions, again and again in turn; None: the help desk's.
+            requests: How many.
+            load: When they are sent; None: ten users at once.
+            name: The app's name in tables; None: its own.
+            progress: Called with (done, of how many).
+
+        Raises:
+            BadInput: There are no cases, no requests, or the app is none.
+            CassetteMiss: LLMLAB_STRICT is set, and a request is not recorded.
+        """
+        asked = _cases(cases)
+        if not isinstance(requests, int) or requests < 1:
+            raise BadInput(f"requests is a whole number of at least 1, not {requests!r}")
+        run = Run(app, name or _name(app), _plan(asked, requests, self.seed), load or Closed(), self.seed, progress)
+        work = run.go(self.transport())
+        rows, attempts = _in_real_time(work) if self.source == "live" else simulate(work, seed=self.seed, on_start=_on_start)
+        return Runs(rows, attempts, seed=self.seed, banner=self.banner)
+
+    def start(self, app: App, cases: Sequence[Case | str] | None = None, *, requests: int = 500, **options: Any) -> Handle:
+        """Begin a run in the background; takes what `run` takes.
+
+        Returns:
+            A handle with `.progress` (0 to 1), `.cancel()` and `.result()`.
+        """
+        return Handle(
+            lambda progress, on_start: self.run(app, cases, requests=requests, **{"progress": progress, **options}, _on_start=on_start),
+            requests,
+        )
+
+
+def _cases(given: Sequence[Case | str] | None) -> list[Case]:
+    if given is None:
+        return list(cases())
+    if isinstance(given, str):
+        raise BadCases("cases is a list of questions, not one text; put it in brackets: [question]")
+    made = [one if isinstance(one, Case) else Case(id=f"case-{number}", question=one) for number, one in enumerate(given, 1)]
+    if not made:
+        raise BadCases("there are no cases: give at least one question, or None for the help desk's")
+    return made
+
+
+def _plan(asked: list[Case], requests: int, seed: int) -> list[tuple[Case, int]]:
+    """Return which case is asked when: all once in a keyed order, then all again."""
+    order = sorted(asked, key=lambda case: uniform(seed, "Lab", "order", case.id))
+    return [(order[number % len(order)], number // len(order)) for number in range(requests)]
+
+
+def _name(app: object) -> str:
+    from llmlab.lab.apps import APPS
+
+    known = next((name for name, one in APPS.items() if one is app), None)
+    return known or getattr(app, "__name__", None) or type(app).__name__.lower()
+
+
+def _in_real_time(work: Coroutine[Any, Any, T]) -> T:
+    """Run on the real clock, also where a loop is running already."""
+    outcome: list[T] = []
+    trouble: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(asyncio.run(work))
+        except BaseException as error:
+            trouble.append(error)
+
+    thread = threading.Thread(target=run, name="llmlab-live", daemon=True)
+    thread.start()
+    thread.join()
+    if trouble:
+        raise trouble[0]
+    return outcome[0]

@@ -1,0 +1,157 @@
+"""One run of one app: the requests, each in a task and an identity of its own, and what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
+
+import openai
+
+from llmlab.data.help_desk import Case, grade
+from llmlab.errors import BadInput, LlmlabError
+from llmlab.lab.load import Load
+from llmlab.lab.meter import Meter
+from llmlab.lab.runs import Row
+from llmlab.pipeline.answer import Delta
+from llmlab.pipeline.pipeline import Pipeline
+from llmlab.protocol import identity
+from llmlab.protocol.attempt import Attempt
+from llmlab.protocol.draws import microseconds
+from llmlab.wire.chaos import Chaos
+from llmlab.wire.client import client
+
+App = Callable[[openai.AsyncOpenAI, str], Awaitable[str | None]] | Callable[[openai.AsyncOpenAI, str], AsyncIterator[str]] | Pipeline
+Progress = Callable[[int, int], None]
+
+
+class Run:
+    """Sends a plan of questions to one app."""
+
+    def __init__(self, app: App, name: str, plan: Sequence[tuple[Case, int]], load: Load, seed: int, progress: Progress | None) -> None:
+        self._app, self._name, self._plan, self._load, self._seed, self._progress = app, name, plan, load, seed, progress
+        self._streams = inspect.isasyncgenfunction(app) or inspect.isasyncgenfunction(getattr(app, "__call__", None))
+        if not isinstance(app, Pipeline) and not callable(app):
+            raise BadInput(f"an app is an async callable (client, question) -> text, or a Pipeline, not {app!r}")
+
+    async def go(self, transport: Chaos) -> tuple[list[Row], list[tuple[str, Attempt]]]:
+        """Send them, on the loop's clock.
+
+        Returns:
+            A row a request, and the app's attempts in the order of requests.
+        """
+        clock = asyncio.get_running_loop().time
+        self._meter = Meter(transport)
+        self._client = client(self._meter)
+        self._began = clock()
+        rows: list[Row | None] = [None] * len(self._plan)
+        attempts: list[list[Attempt]] = [[] for _ in self._plan]
+        intended = self._load.intended(self._seed)
+        times = [next(intended) for _ in self._plan]
+        waiting = iter(range(len(self._plan)))
+        done = 0
+
+        async def one(number: int) -> None:
+            nonlocal done
+            rows[number], attempts[number] = await self._request(number, times[number])
+            done += 1
+            if self._progress:
+                self._progress(done, len(self._plan))
+
+        async def user(numbers: Iterator[int]) -> None:
+            for number in numbers:
+                await asyncio.create_task(one(number), name=f"request-{number}")
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                if self._load.concurrency is None:
+                    for number in waiting:
+                        await asyncio.sleep(max(0.0, self._began + times[number] - clock()))
+                        group.create_task(one(number), name=f"request-{number}")
+                else:
+                    for place in range(min(self._load.concurrency, len(self._plan))):
+                        group.create_task(user(waiting), name=f"user-{place}")
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+        kept = [(self._name, attempt) for some in attempts for attempt in some]
+        return [row for row in rows if row is not None], kept
+
+    async def _request(self, number: int, intended: float) -> tuple[Row, list[Attempt]]:
+        case, repetition = self._plan[number]
+        clock = asyncio.get_running_loop().time
+        with identity.request(case.id, repetition) as who:
+            sent = clock()
+            status, reason, text, wait = await self._ask(case.question, sent)
+            ended = clock()
+            attempts = self._meter.collect(who.name)
+        firsts = [attempt.first_content_at for attempt in attempts if attempt.first_content_at is not None]
+        costs = [attempt.cost_usd for attempt in attempts if attempt.prompt_tokens is not None]
+        answering = [attempt.source or "" for attempt in attempts if attempt.status == "ok"] or [
+            attempt.source or "" for attempt in attempts
+        ]
+        row = Row(
+            app=self._name,
+            number=number,
+            case=case.id,
+            repetition=repetition,
+            status=status,
+            reason=reason,
+            intended_at=intended,
+            sent_at=microseconds(sent - self._began),
+            wait_seconds=wait,
+            total_seconds=microseconds(ended - sent),
+            first_content_seconds=microseconds(min(firsts) - sent) if firsts else None,
+            attempts=len(attempts),
+            prompt_tokens=sum(attempt.prompt_tokens or 0 for attempt in attempts),
+            completion_tokens=sum(attempt.completion_tokens or 0 for attempt in attempts),
+            usd=None if None in costs else float(sum(cost for cost in costs if cost is not None)),
+            source=answering[-1] if answering else "",
+            right=grade(case, text) if case.gradable else None,
+            text=text,
+        )
+        return row, attempts
+
+    async def _ask(self, question: str, sent: float) -> tuple[str, str, str, float | None]:
+        """Return status, reason, text, and when the first word was there (in seconds after sending)."""
+        clock = asyncio.get_running_loop().time
+        wait: float | None = None
+        try:
+            if isinstance(self._app, Pipeline):
+                pipeline = self._app if self._app.client is not None else self._app.replace(client=self._client)
+                async with aclosing(pipeline.stream(question)) as events:  # type: ignore[type-var]
+                    async for event in events:
+                        if isinstance(event, Delta):
+                            if wait is None:
+                                wait = microseconds(clock() - sent)
+                        else:
+                            answer = event.answer
+                return answer.status, answer.reason, answer.text, wait
+            if self._streams:
+                pieces = []
+                async for piece in self._app(self._client, question):  # type: ignore[union-attr]
+                    if wait is None:
+                        wait = microseconds(clock() - sent)
+                    pieces.append(piece)
+                return "ok", "", "".join(pieces), wait
+            text = await self._app(self._client, question)  # type: ignore[misc]
+        except Exception as error:
+            _raise_ours(error)
+            return "failed", type(error).__name__, "", None
+        if not isinstance(text, str) or not text:
+            return "failed", f"the app returned {'no text' if not text else type(text).__name__}", "", None
+        return "ok", "", text, microseconds(clock() - sent)
+
+
+def _raise_ours(error: BaseException) -> None:
+    """Raise what is no weather: a missing recording, a cap, misuse."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LlmlabError):
+            raise cause
+        cause = cause.__cause__
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

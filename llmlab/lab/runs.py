@@ -1,0 +1,173 @@
+"""What a run gave: a row a request, a row an attempt, and a summary that a table can show.
+
+Notebook: 00_start_here.ipynb
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from llmlab.evals.statistics import Estimate, proportion, quantile
+from llmlab.protocol.attempt import Attempt
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+SLOW_SECONDS = 4.0
+"""An answer whose first word comes later than this is too late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One request of one user. Times are seconds."""
+
+    app: str
+    number: int
+    """Place in the run, from 0."""
+    case: str
+    repetition: int
+    status: str
+    reason: str
+    intended_at: float
+    sent_at: float
+    wait_seconds: float | None
+    """From sending to the first word that the user sees; without streaming to the whole answer; None if there is none."""
+    total_seconds: float
+    first_content_seconds: float | None
+    """From sending to the first content on the wire, of whichever attempt."""
+    attempts: int
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None
+    source: str
+    right: bool | None
+    """Whether the answer holds what the case's gold says; None where there is no gold."""
+    text: str
+
+
+class Runs:
+    """The outcome of one or several runs.
+
+    Args:
+        rows: A row a request.
+        attempts: The attempts of each app, in the order of requests.
+        seed: The weather's seed.
+        banner: Who answered.
+    """
+
+    def __init__(self, rows: Sequence[Row], attempts: Sequence[tuple[str, Attempt]], *, seed: int, banner: str) -> None:
+        self.rows, self._attempts, self.seed, self.banner = tuple(rows), tuple(attempts), seed, banner
+
+    def __add__(self, other: Runs) -> Runs:
+        return Runs(self.rows + other.rows, self._attempts + other._attempts, seed=self.seed, banner=self.banner)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def apps(self) -> list[str]:
+        """The apps that ran, in the order of running."""
+        return list(dict.fromkeys(row.app for row in self.rows))
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row a request; the columns are those of `Row`."""
+        import pandas as pd
+
+        names = [part.name for part in fields(Row)]
+        return pd.DataFrame({name: [getattr(row, name) for row in self.rows] for name in names}, columns=names)
+
+    @property
+    def attempts(self) -> pd.DataFrame:
+        """A row an attempt; the columns are those of the attempt event, and the app."""
+        import pandas as pd
+
+        names = [part.name for part in fields(Attempt)]
+        table: dict[str, list[object]] = {"app": [app for app, _ in self._attempts]}
+        table |= {name: [getattr(attempt, name) for _, attempt in self._attempts] for name in names}
+        return pd.DataFrame(table)
+
+    @property
+    def sources(self) -> str:
+        """How many requests were replayed, simulated or live, as in "488 replayed, 12 simulated"."""
+        words = {"cassette": "replayed", "simulator": "simulated"}
+        counts = Counter(words.get(row.source, row.source or "unanswered") for row in self.rows)
+        return ", ".join(f"{count} {word}" for word, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+
+    def measures(self, slow_seconds: float = SLOW_SECONDS) -> dict[str, dict[str, Estimate]]:
+        """Return the estimates of each app, by app and name.
+
+        The unit of n is a request. That is right for faults that strike each attempt by itself; weather over time needs several seeds.
+
+        Args:
+            slow_seconds: An answer whose first word comes later is slow (in seconds); one that never comes is slow, too.
+        """
+        return {app: _measures([row for row in self.rows if row.app == app], slow_seconds) for app in self.apps}
+
+    def summary(self, slow_seconds: float = SLOW_SECONDS) -> pd.DataFrame:
+        """Return a table for people: a row an app, each number with its 95 % interval."""
+        import pandas as pd
+
+        lines = []
+        for app, found in self.measures(slow_seconds).items():
+            lines.append(
+                {
+                    "app": app,
+                    "n": found["answered"].n,
+                    "answered %": found["answered"].text(1, scale=100),
+                    f"first word after {slow_seconds:g} s %": found["slow"].text(1, scale=100),
+                    "wait p50 s": found["wait_p50"].text(2),
+                    "wait p99 s": found["wait_p99"].text(2),
+                    "right %": found["right"].text(1, scale=100),
+                    "attempts a request": f"{_value(found['attempts_per_request']):.3f}",
+                    "USD per 1,000": "unknown" if found["usd_per_1000"].value is None else f"{found['usd_per_1000'].value:.3f}",
+                }
+            )
+        return pd.DataFrame(lines)
+
+    def plot(self, slow_seconds: float = SLOW_SECONDS) -> Figure:
+        """Return the storm strip: a column a request, a row an app; color is the outcome, height the wait."""
+        from llmlab.lab.pictures import storm_strip
+
+        return storm_strip(self.frame, slow_seconds=slow_seconds)
+
+    def __repr__(self) -> str:
+        parts = [f"{app}: {found['slow'].text(1, '%', 100)} slow" for app, found in self.measures().items()]
+        return f"{len(self)} requests, seed {self.seed}, {self.sources}; {'; '.join(parts)}"
+
+
+def _value(estimate: Estimate) -> float:
+    return math.nan if estimate.value is None else estimate.value
+
+
+def _measures(rows: Sequence[Row], slow_seconds: float) -> dict[str, Estimate]:
+    n = len(rows)
+    waits = [math.inf if row.wait_seconds is None else row.wait_seconds for row in rows]
+    graded = [row for row in rows if row.right is not None]
+    answered = sum(row.status in ("ok", "degraded", "abstained") for row in rows)
+    good = sum(row.status in ("ok", "degraded", "abstained") and wait <= slow_seconds for row, wait in zip(rows, waits, strict=True))
+    return {
+        "answered": proportion(answered, n),
+        "goodput": proportion(good, n),
+        "slow": proportion(sum(wait > slow_seconds for wait in waits), n),
+        "wait_p50": quantile(waits, 0.5),
+        "wait_p90": quantile(waits, 0.9),
+        "wait_p99": quantile(waits, 0.99),
+        "right": proportion(sum(bool(row.right) for row in graded), len(graded)),
+        "attempts_per_request": _mean([row.attempts for row in rows]),
+        "tokens_per_request": _mean([row.prompt_tokens + row.completion_tokens for row in rows]),
+        "usd_per_1000": _mean([None if row.usd is None else 1000 * row.usd for row in rows]),
+    }
+
+
+def _mean(values: Iterable[float | None]) -> Estimate:
+    """Return the mean as a fact about this run, without an interval; None where a part of it is unknown."""
+    known = list(values)
+    if not known or any(value is None for value in known):
+        return Estimate(None, None, None, len(known))
+    return Estimate(math.fsum(value for value in known if value is not None) / len(known), None, None, len(known))

@@ -1,0 +1,83 @@
+"""What a pipeline gives back: an answer, and the events of a streamed one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from llmlab.pipeline.trace import Trace
+from llmlab.protocol.attempt import Attempt
+
+STATUSES = ("ok", "degraded", "abstained", "blocked", "failed")
+
+
+class Tokens(NamedTuple):
+    """Token counts of all attempts of a request together."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class Timings(NamedTuple):
+    """Seconds since the question came in; None where it never came to that."""
+
+    first_content: float | None
+    """When the first content of the answer arrived from the provider."""
+    delivered_first_content: float | None
+    """When the first content was handed to the caller; without streaming that is the end."""
+    total: float
+
+
+class Finding(NamedTuple):
+    """What a guard saw."""
+
+    kind: str
+    """Class of the finding, as in "too_long"."""
+    rule: str
+    """Id of the rule that fired."""
+    start: int
+    """First character of the span (an offset in the text)."""
+    end: int
+    """One past its last character."""
+    reason: str
+    """For people: what was seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The end of a request. It is always given; `status` says what it is worth."""
+
+    status: str
+    """ok, degraded (usable, not as meant), abstained (it does not know), blocked (by a guard) or failed."""
+    text: str = ""
+    data: Any = None
+    """The validated object, or None."""
+    reason: str = ""
+    """Why it is not ok, for people."""
+    usage: Tokens = Tokens()
+    cost_usd: Decimal | None = None
+    """All attempts together (in USD); None where a price or a usage is unknown."""
+    timings: Timings
+    attempts: tuple[Attempt, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    citations: tuple[str, ...] = ()
+    """Ids of the given documents that the text cites, in order of appearance."""
+    prompt_version: str = ""
+    trace: Trace = field(default_factory=Trace, repr=False)
+
+
+class Delta(NamedTuple):
+    """A piece of text, delivered."""
+
+    text: str
+    at: float
+    """Seconds since the question came in."""
+
+
+class Finished(NamedTuple):
+    """The last event of a stream."""
+
+    answer: Answer

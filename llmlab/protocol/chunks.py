@@ -1,0 +1,67 @@
+"""What a streamed chunk or a whole reply of the chat protocol holds, for those who look at bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic_core import from_json
+
+from llmlab.protocol import tokens
+
+_CONTENT = ("content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
+
+
+def parsed(field: bytes) -> dict[str, Any] | None:
+    """Return the JSON object in `field`, or None where there is none."""
+    try:
+        value = from_json(field)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def has_content(chunk: dict[str, Any]) -> bool:
+    """Whether `chunk` carries text, reasoning, a refusal or a tool delta: not a role, not a keep-alive, not usage."""
+    choices = chunk.get("choices")
+    if not isinstance(choices, list):
+        return False
+    for choice in choices:
+        delta = choice.get("delta") if isinstance(choice, dict) else None
+        if isinstance(delta, dict) and any(delta.get(name) for name in _CONTENT):
+            return True
+    return False
+
+
+def text_of(chunk: dict[str, Any]) -> str:
+    """Return the text that a chunk adds to the first choice."""
+    choices = chunk.get("choices")
+    delta = choices[0].get("delta") if choices else None
+    return str(delta.get("content") or delta.get("refusal") or "") if delta else ""
+
+
+def usage_of(reply: dict[str, Any] | None) -> dict[str, int] | None:
+    """Return the token counts that a reply or a last chunk reports, or None.
+
+    Returns:
+        prompt_tokens, completion_tokens, cached_tokens (part of the prompt's), reasoning_tokens (part of the completion's).
+    """
+    usage = reply.get("usage") if reply else None
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if not isinstance(prompt, int) or not isinstance(completion, int):
+        return None
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "cached_tokens": cached if isinstance(cached, int) else 0,
+        "reasoning_tokens": reasoning if isinstance(reasoning, int) else 0,
+    }
+
+
+def estimated_usage(messages: list[dict[str, Any]], text: str) -> dict[str, int]:
+    """Return the token counts of an attempt that broke off before its provider reported any."""
+    prompt, completion = tokens.count_messages(messages), tokens.count(text)
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "cached_tokens": 0, "reasoning_tokens": 0}

@@ -1,0 +1,8 @@
+"""The faults: a name, attributes with units, a probability. `llmlab.faults` lists them, one line each."""
+
+from __future__ import annotations
+
+from llmlab.wire.faults.base import FAULTS, Fault, Timing, fault_named
+from llmlab.wire.faults.latency import Jitter, Latency, LatencySpike, SlowDecode, SlowFirstToken, Stall
+
+__all__ = ["FAULTS", "Fault", "Jitter", "Latency", "LatencySpike", "SlowDecode", "SlowFirstToken", "Stall", "Timing", "fault_named"]

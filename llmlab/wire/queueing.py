@@ -1,0 +1,57 @@
+"""Slots: why answers get slower when many ask.
+
+A provider answers so many requests at once; who comes later waits for the earliest free slot, first come, first served. Nothing is simulated
+step by step: a heap of the times at which slots come free says at once how long a new request waits.
+
+Notebook: 03_retries_and_fallbacks.ipynb
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from llmlab.errors import BadInput
+
+
+class Slots:
+    """The slots of one model.
+
+    A request that its client gave up still occupies its slot to the end: the provider does not know. That is what turns timeouts into storms.
+
+    Args:
+        slots: Answers at once (at least 1).
+
+    Raises:
+        BadInput: `slots` is no whole number of at least 1.
+    """
+
+    def __init__(self, slots: int) -> None:
+        if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
+            raise BadInput(f"slots is a whole number of at least 1, or None for no limit, not {slots!r}")
+        self.slots = slots
+        self._free_at: list[float] = []
+
+    def take(self, now: float, service_seconds: float) -> float:
+        """Take the slot that comes free first and return how long to wait for it (in seconds).
+
+        Args:
+            now: Time of arrival (in seconds on the clock in use); arrivals are told in their order.
+            service_seconds: How long the slot is needed (in seconds).
+        """
+        if len(self._free_at) < self.slots:
+            heapq.heappush(self._free_at, now + service_seconds)
+            return 0.0
+        start = max(now, self._free_at[0])
+        heapq.heapreplace(self._free_at, start + service_seconds)
+        return start - now
+
+    def busy(self, now: float) -> int:
+        """Return how many slots are taken at `now`."""
+        return sum(time > now for time in self._free_at)
+
+    def reset(self) -> None:
+        """Free all slots."""
+        self._free_at.clear()
+
+    def __repr__(self) -> str:
+        return f"Slots({self.slots})"
