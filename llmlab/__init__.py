@@ -1,16 +1,89 @@
-"""A stub."""
+"""llmlab: a workbench and test harness for what breaks when an LLM feature goes to production.
+
+Names load on first use, so that `import llmlab` costs little more than `import openai`.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["answer"]
+if TYPE_CHECKING:
+    from llmlab import wire
+    from llmlab.lab.apps import careful, naive, stack
+    from llmlab.lab.lab import Lab
+    from llmlab.lab.load import Closed, Open
+    from llmlab.lab.runs import Runs
+    from llmlab.notebook import check
+    from llmlab.pipeline.answer import Answer
+    from llmlab.pipeline.call import Clocks
+    from llmlab.pipeline.guards import LengthGuard
+    from llmlab.pipeline.pipeline import Pipeline
+    from llmlab.pipeline.prompt import Prompt
+    from llmlab.pipeline.routing import Hedge, Retry, Route
+    from llmlab.protocol.clock import simulate
+    from llmlab.wire import faults
+    from llmlab.wire.client import client, sync_client
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Answer": "llmlab.pipeline.answer",
+    "Clocks": "llmlab.pipeline.call",
+    "Closed": "llmlab.lab.load",
+    "Hedge": "llmlab.pipeline.routing",
+    "Lab": "llmlab.lab.lab",
+    "LengthGuard": "llmlab.pipeline.guards",
+    "Open": "llmlab.lab.load",
+    "Pipeline": "llmlab.pipeline.pipeline",
+    "Prompt": "llmlab.pipeline.prompt",
+    "Retry": "llmlab.pipeline.routing",
+    "Route": "llmlab.pipeline.routing",
+    "Runs": "llmlab.lab.runs",
+    "careful": "llmlab.lab.apps",
+    "check": "llmlab.notebook.check",
+    "client": "llmlab.wire.client",
+    "faults": "llmlab.wire.faults",
+    "naive": "llmlab.lab.apps",
+    "simulate": "llmlab.protocol.clock",
+    "stack": "llmlab.lab.apps",
+    "sync_client": "llmlab.wire.client",
+    "wire": "llmlab.wire",
+}
+
+__all__ = [
+    "Answer",
+    "Clocks",
+    "Closed",
+    "Hedge",
+    "Lab",
+    "LengthGuard",
+    "Open",
+    "Pipeline",
+    "Prompt",
+    "Retry",
+    "Route",
+    "Runs",
+    "careful",
+    "check",
+    "client",
+    "faults",
+    "naive",
+    "simulate",
+    "stack",
+    "sync_client",
+    "wire",
+]
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        return getattr(import_module("llmlab.wire"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"llmlab has no {name!r}; it has {', '.join(__all__)}")
+    module = import_module(home)
+    value = module if home.endswith(f".{name}") and name in ("check", "faults", "wire") else getattr(module, name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
