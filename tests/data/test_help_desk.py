@@ -108,7 +108,12 @@ def test_retrieval_finds_all_gold_documents_of_94_in_96_questions() -> None:
 
 @pytest.mark.parametrize(
     ("question", "best"),
-    [("how do I descale?", "descaling"), ("E3", "error-codes"), ("GIFT\u2011CARD", "gift-cards"), ("returning a machine", "returns-how")],
+    [
+        ("how do I descale?", "descaling"),
+        ("E3", "error-codes"),
+        ("GIFT\u2011CARD", "gift-cards"),
+        ("how do I print the return label", "returns-how"),
+    ],
 )
 def test_retrieval_puts_the_best_document_first(question: str, best: str) -> None:
     assert best == retrieve(question)[0].id

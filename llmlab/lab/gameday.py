@@ -1,0 +1,189 @@
+"""The game day: every app in the same weather, scenario after scenario, and a gate for CI."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from llmlab.data.help_desk import Case
+from llmlab.errors import BadInput, UnknownName
+from llmlab.evals.statistics import Estimate, proportion
+from llmlab.lab.apps import APPS
+from llmlab.lab.lab import Lab
+from llmlab.lab.run import App
+from llmlab.lab.runs import Runs
+from llmlab.lab.scenarios import SCENARIOS, Scenario, scenario_named
+
+SCHEMA_VERSION = 1
+SHARES = ("answered", "goodput", "right")
+"""Measures that a gate can look at: shares of requests, more is better."""
+PASSED, FAILED, CANNOT_MEASURE = 0, 1, 2
+
+
+class Outcome(NamedTuple):
+    """One scenario, all apps."""
+
+    scenario: Scenario
+    runs: Runs
+
+
+class Verdict(NamedTuple):
+    """What a gate says of one app in one scenario."""
+
+    scenario: str
+    app: str
+    measure: str
+    threshold: float
+    estimate: Estimate
+    code: int
+    """0 passed, 1 failed, 2 cannot measure."""
+    reason: str
+
+
+def play(
+    names: Sequence[str] = (),
+    *,
+    apps: Mapping[str, App] | None = None,
+    cases: Sequence[Case] | None = None,
+    requests: int = 500,
+    seed: int = 7,
+    source: str | None = None,
+) -> list[Outcome]:
+    """Run each app through each scenario.
+
+    Args:
+        names: Scenarios; none means all of them.
+        apps: Apps by name; None: naive, careful and stack.
+        cases: What is asked; None: the help desk's.
+        requests: Requests an app and scenario.
+        seed: The weather's seed.
+        source: Who answers; None: the scenario's own choice, LLMLAB_SOURCE, or cassette.
+
+    Raises:
+        UnknownName: There is no such scenario.
+    """
+    outcomes = []
+    for scenario in [scenario_named(name) for name in names or SCENARIOS]:
+        lab = Lab(seed=seed, faults=scenario.faults, source=source or scenario.source)
+        parts = [lab.run(app, cases, requests=requests, load=scenario.load, name=name) for name, app in (apps or APPS).items()]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        outcomes.append(Outcome(scenario, total))
+    return outcomes
+
+
+def report(outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], *, requests: int, seed: int) -> dict[str, Any]:
+    """Return all of it as JSON: the same run gives the same bytes on every machine."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "gameday",
+        "seed": seed,
+        "requests": requests,
+        "scenarios": [
+            {
+                "name": outcome.scenario.name,
+                "title": outcome.scenario.title,
+                "put_in": dict(outcome.scenario.put_in),
+                "faults": [repr(fault) for fault in outcome.scenario.faults],
+                "slow_seconds": outcome.scenario.slow_seconds,
+                "sources": outcome.runs.sources,
+                "apps": [
+                    {"app": app, "measures": {name: _plain(estimate) for name, estimate in measures.items()}}
+                    for app, measures in outcome.runs.measures(outcome.scenario.slow_seconds).items()
+                ],
+            }
+            for outcome in outcomes
+        ],
+        "gate": [{**verdict._asdict(), "estimate": _plain(verdict.estimate)} for verdict in verdicts],
+    }
+
+
+def _plain(estimate: Estimate) -> dict[str, float | int | None]:
+    def tidy(value: float | None) -> float | None:
+        return None if value is None or math.isinf(value) else round(value, 6)
+
+    return {"value": tidy(estimate.value), "low": tidy(estimate.low), "high": tidy(estimate.high), "n": estimate.n}
+
+
+def parse_gate(texts: Sequence[str]) -> dict[str, float]:
+    """Return the thresholds in texts such as "goodput=0.99".
+
+    Raises:
+        UnknownName: There is no such measure.
+        BadInput: A threshold is no share above 0 and at most 1.
+    """
+    gate = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        if name not in SHARES:
+            raise UnknownName("measure to gate on", name, SHARES)
+        try:
+            gate[name] = float(number)
+        except ValueError:
+            gate[name] = math.nan
+        if not 0 < gate[name] <= 1:
+            raise BadInput(f"--fail-under {text!r}: write a share above 0 and at most 1, as in goodput=0.99")
+    return gate
+
+
+def judge(outcomes: Sequence[Outcome], gate: Mapping[str, float]) -> list[Verdict]:
+    """Hold each app's measures against the gate.
+
+    An app passes when the whole interval lies at or above the threshold, fails when its measured share lies below, and otherwise cannot be
+    judged at this n: too few requests to promise what is asked.
+    """
+    verdicts = []
+    for outcome in outcomes:
+        for app, measures in outcome.runs.measures(outcome.scenario.slow_seconds).items():
+            for name, threshold in gate.items():
+                code, reason = _judged(measures[name], threshold)
+                verdicts.append(Verdict(outcome.scenario.name, app, name, threshold, measures[name], code, reason))
+    return verdicts
+
+
+def _judged(found: Estimate, threshold: float) -> tuple[int, str]:
+    if found.value is None or found.low is None:
+        return CANNOT_MEASURE, "nothing to measure it on (cases without gold have no right or wrong)"
+    if found.value < threshold:
+        return FAILED, f"{found.text(4)} lies under {threshold:g}"
+    if found.low >= threshold:
+        return PASSED, f"{found.text(4)} lies at or above {threshold:g}"
+    return CANNOT_MEASURE, f"{found.text(4)}: too few requests to promise {threshold:g}{_enough(found.value, threshold)}"
+
+
+def _enough(share: float, threshold: float) -> str:
+    """Return how many requests would do at this share, as a clause; nothing where no number would."""
+    n = 100
+    while n <= 1_000_000:
+        low = proportion(math.floor(share * n), n).low
+        if low is not None and low >= threshold:
+            return f"; at this share about {n:,} would do"
+        n = math.ceil(n * 1.25 / 100) * 100
+    return ""
+
+
+def load_app(path: str) -> tuple[str, App]:
+    """Return the name and the app that "module:callable" means; the present folder is searched, too.
+
+    Raises:
+        BadInput: There is no such module or callable; the message says which.
+    """
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute:
+        raise BadInput(f"an app is given as module:callable, not {path!r}")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise BadInput(f"the module {module_name!r} cannot be imported: {error}; run this where the module lies, or install it") from error
+    app = getattr(module, attribute, None)
+    if app is None:
+        names = [name for name in vars(module) if not name.startswith("_")]
+        raise BadInput(f"{module_name} has no {attribute!r}; it has: {', '.join(names)}")
+    return attribute, app

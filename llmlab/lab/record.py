@@ -1,0 +1,63 @@
+"""Records what the bundled apps ask, several takes a request, so that notebooks and game day replay it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from llmlab.data.help_desk import cases
+from llmlab.lab.apps import naive, stack
+from llmlab.lab.load import Closed
+from llmlab.lab.run import App, Run
+from llmlab.lab.source import answering, chosen
+from llmlab.protocol.clock import simulate
+from llmlab.wire.chaos import Chaos
+
+TAKES = 5
+
+
+class Recorded(NamedTuple):
+    """What a recording holds."""
+
+    path: Path
+    interactions: int
+    requests: int
+
+
+def recipes() -> dict[str, App]:
+    """Return what is asked: naive's prompt (careful's is the same), and the stack's on each of its routes."""
+    alone = {f"stack on {route.name}": stack.replace(routes=[route], hedge=None) for route in stack.routes}
+    return {"naive": naive, **alone}
+
+
+def record(
+    path: Path, *, takes: int = TAKES, source: str | None = None, limit: int | None = None, say: Callable[[str], None] = print
+) -> Recorded:
+    """Write a cassette with `takes` answers to each question of the help desk, for each recipe.
+
+    Args:
+        path: Where to; what stands there is replaced when the new recording is whole.
+        takes: Answers a request.
+        source: simulator (the default) or live.
+        limit: Cases at most; None: all.
+        say: Told how it goes.
+    """
+    from llmlab.lab.lab import _in_real_time
+    from llmlab.wire.cassette import Cassette
+
+    origin = "live" if chosen(source) == "live" else "simulator"
+    draft = path.with_name(f"{path.stem}.new{path.suffix}")
+    draft.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    asked = cases()[:limit]
+    plan = [(case, take) for case in asked for take in range(takes)]
+    cassette = Cassette(draft, answering(origin), record_mode="all")
+    for name, app in recipes().items():
+        work = Run(app, name, plan, Closed(concurrency=1), 0, None).go(Chaos(cassette))
+        rows, _ = _in_real_time(work) if origin == "live" else simulate(work)
+        failed = [row for row in rows if row.status not in ("ok", "degraded")]
+        say(f"{name}: {len(rows)} requests, {len(failed)} failed{': ' + failed[0].reason if failed else ''}")
+    cassette.close()
+    draft.replace(path)
+    return Recorded(path, cassette.recorded, len(plan) * len(recipes()))

@@ -1,0 +1,117 @@
+"""What each simulated model is like, as rates that were put in.
+
+They are assumptions, chosen to be of the size that teams report, not measurements of the models whose names they carry. What a lesson finds out
+is how much of the damage a fix takes away, and at what price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+
+from llmlab.errors import BadInput
+from llmlab.wire.latency import preset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How one snapshot answers. Rates are shares of answers (0 to 1)."""
+
+    snapshot: str
+    """The dated name in its answers."""
+    misreads: float = 0.04
+    """Takes the second-best sentence for the best."""
+    made_up: float = 0.04
+    """Changes a fact though the documents hold it."""
+    made_up_unknown: float = 0.6
+    """Makes an answer up where the documents hold none and it does not admit that."""
+    made_up_without_documents: float = 0.5
+    """Makes an answer up where there are no documents at all."""
+    admits_if_asked: float = 0.88
+    """Says that it does not know, where it notices and the prompt asks for it."""
+    admits_unasked: float = 0.2
+    """Says so unasked."""
+    cites_if_asked: float = 0.9
+    """Names the documents, where the prompt asks for it."""
+    miscites: float = 0.03
+    """Names the wrong one."""
+    broken_format: float = 0.12
+    """Spoils JSON that was asked for in words; with response_format it never does."""
+    follows: float = 0.88
+    """Keeps to a length that the prompt sets."""
+    obeys_injection: float = 0.25
+    """Obeys instructions that stand in a document or question."""
+    heeds_warning: float = 0.7
+    """How much of that a prompt takes away that says what is data and what is not."""
+    verbosity: float = 0.6
+    """Adds a second sentence; half of it: adds a polite last one."""
+    reasoning_tokens: int = 0
+    """Median of the hidden tokens before an answer."""
+    latency: str = "chat"
+    """Name of the latency preset."""
+    first_token_factor: float = 1.0
+    """Multiplies the preset's time to the first token."""
+    per_token_factor: float = 1.0
+    """Multiplies the preset's time per token."""
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if part.name in ("snapshot", "latency"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                raise BadInput(f"Habits: {part.name} is a number of 0 or more, not {value!r}")
+            if not part.name.endswith(("_factor", "_tokens")) and value > 1:
+                raise BadInput(f"Habits: {part.name} is a share from 0 to 1, not {value!r}")
+        preset(self.latency)
+
+
+_ALL = (
+    Habits(
+        snapshot="gpt-4o-mini-2024-07-18",
+        misreads=0.08,
+        made_up=0.08,
+        made_up_unknown=0.75,
+        made_up_without_documents=0.7,
+        admits_if_asked=0.72,
+        admits_unasked=0.08,
+        cites_if_asked=0.75,
+        miscites=0.06,
+        broken_format=0.25,
+        follows=0.75,
+        obeys_injection=0.45,
+        verbosity=0.5,
+        first_token_factor=0.8,
+        per_token_factor=0.8,
+    ),
+    Habits(snapshot="gpt-4o-2024-08-06"),
+    Habits(
+        snapshot="gpt-4o-2024-11-20",
+        misreads=0.03,
+        broken_format=0.06,
+        cites_if_asked=0.76,
+        obeys_injection=0.2,
+        verbosity=0.9,
+    ),
+    Habits(
+        snapshot="gpt-5.2-2025-12-11",
+        misreads=0.015,
+        made_up=0.02,
+        made_up_unknown=0.45,
+        made_up_without_documents=0.35,
+        admits_if_asked=0.96,
+        admits_unasked=0.4,
+        cites_if_asked=0.96,
+        miscites=0.01,
+        broken_format=0.03,
+        follows=0.96,
+        obeys_injection=0.1,
+        heeds_warning=0.9,
+        verbosity=0.65,
+        reasoning_tokens=128,
+    ),
+)
+
+HABITS: Mapping[str, Habits] = MappingProxyType({habits.snapshot: habits for habits in _ALL})
+"""Every bundled snapshot's habits by its name."""
