@@ -68,9 +68,13 @@ class Lab:
     def __repr__(self) -> str:
         return f"Lab(seed={self.seed}, faults={list(self.faults)!r}, source={self.source!r})"
 
-    def transport(self) -> Chaos:
-        """Return the weather and who answers behind it, fresh: for a client of one's own."""
-        inner: Any = answering(self.source, self._cassette, self._simulator)
+    def transport(self, *, for_one: bool = False) -> Chaos:
+        """Return the weather and who answers behind it, fresh: for a client of one's own.
+
+        Args:
+            for_one: A question of the user's own is expected: what no recording holds is simulated, also under LLMLAB_STRICT.
+        """
+        inner: Any = answering(self.source, self._cassette, self._simulator, lenient=for_one)
         if hasattr(inner, "reset") and self.source != "live":
             inner.reset()
         return Chaos(inner, *self.faults, seed=self.seed)
@@ -105,7 +109,7 @@ class Lab:
             raise BadInput(f"requests is a whole number of at least 1, not {requests!r}")
         run = Run(app, name or _name(app), _plan(asked, requests, self.seed), load or Closed(), self.seed, progress)
         work = run.go(self.transport())
-        rows, attempts = _in_real_time(work) if self.source == "live" else simulate(work, seed=self.seed, on_start=_on_start)
+        rows, attempts = in_real_time(work) if self.source == "live" else simulate(work, seed=self.seed, on_start=_on_start)
         return Runs(rows, attempts, seed=self.seed, banner=self.banner)
 
     def start(self, app: App, cases: Sequence[Case | str] | None = None, *, requests: int = 500, **options: Any) -> Handle:
@@ -144,7 +148,7 @@ def _name(app: object) -> str:
     return known or getattr(app, "__name__", None) or type(app).__name__.lower()
 
 
-def _in_real_time(work: Coroutine[Any, Any, T]) -> T:
+def in_real_time(work: Coroutine[Any, Any, T]) -> T:
     """Run on the real clock, also where a loop is running already."""
     outcome: list[T] = []
     trouble: list[BaseException] = []

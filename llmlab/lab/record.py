@@ -32,7 +32,14 @@ def recipes() -> dict[str, App]:
 
 
 def record(
-    path: Path, *, takes: int = TAKES, source: str | None = None, limit: int | None = None, say: Callable[[str], None] = print
+    path: Path,
+    *,
+    takes: int = TAKES,
+    source: str | None = None,
+    limit: int | None = None,
+    max_requests: int = 20,
+    max_usd: float = 1.0,
+    say: Callable[[str], None] = print,
 ) -> Recorded:
     """Write a cassette with `takes` answers to each question of the help desk, for each recipe.
 
@@ -41,9 +48,11 @@ def record(
         takes: Answers a request.
         source: simulator (the default) or live.
         limit: Cases at most; None: all.
+        max_requests: Live only: requests before it stops.
+        max_usd: Live only: spending before it stops (in USD).
         say: Told how it goes.
     """
-    from llmlab.lab.lab import _in_real_time
+    from llmlab.lab.lab import in_real_time
     from llmlab.wire.cassette import Cassette
 
     origin = "live" if chosen(source) == "live" else "simulator"
@@ -52,10 +61,10 @@ def record(
     path.parent.mkdir(parents=True, exist_ok=True)
     asked = cases()[:limit]
     plan = [(case, take) for case in asked for take in range(takes)]
-    cassette = Cassette(draft, answering(origin), record_mode="all")
+    cassette = Cassette(draft, answering(origin, max_requests=max_requests, max_usd=max_usd), record_mode="all")
     for name, app in recipes().items():
         work = Run(app, name, plan, Closed(concurrency=1), 0, None).go(Chaos(cassette))
-        rows, _ = _in_real_time(work) if origin == "live" else simulate(work)
+        rows, _ = in_real_time(work) if origin == "live" else simulate(work)
         failed = [row for row in rows if row.status not in ("ok", "degraded")]
         say(f"{name}: {len(rows)} requests, {len(failed)} failed{': ' + failed[0].reason if failed else ''}")
     cassette.close()

@@ -31,7 +31,7 @@ class Run:
 
     def __init__(self, app: App, name: str, plan: Sequence[tuple[Case, int]], load: Load, seed: int, progress: Progress | None) -> None:
         self._app, self._name, self._plan, self._load, self._seed, self._progress = app, name, plan, load, seed, progress
-        self._streams = inspect.isasyncgenfunction(app) or inspect.isasyncgenfunction(getattr(app, "__call__", None))
+        self._streams = inspect.isasyncgenfunction(app)
         if not isinstance(app, Pipeline) and not callable(app):
             raise BadInput(f"an app is an async callable (client, question) -> text, or a Pipeline, not {app!r}")
 

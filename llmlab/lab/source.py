@@ -54,13 +54,24 @@ def _loaded(path: Path, changed: float, with_simulator: bool) -> Cassette:
     return Cassette(path, Simulator() if with_simulator else None)
 
 
-def answering(source: str, cassette: Path | None = None, simulator: Any = None) -> httpx2.AsyncBaseTransport:
+def answering(
+    source: str,
+    cassette: Path | None = None,
+    simulator: Any = None,
+    *,
+    lenient: bool = False,
+    max_requests: int = 20,
+    max_usd: float = 1.0,
+) -> httpx2.AsyncBaseTransport:
     """Return the transport that answers, without weather.
 
     Args:
         source: cassette, simulator or live.
         cassette: A recording instead of the bundled one.
         simulator: A simulator instead of the bundled one.
+        lenient: What no recording holds is simulated, also under LLMLAB_STRICT.
+        max_requests: Live only: requests before it stops.
+        max_usd: Live only: spending before it stops (in USD).
 
     Raises:
         BadInput: The recording is not there, or live mode lacks its key.
@@ -75,8 +86,10 @@ def answering(source: str, cassette: Path | None = None, simulator: Any = None) 
         key = os.environ.get("OPENAI_API_KEY")
         if not key:
             raise BadInput("live mode needs OPENAI_API_KEY in the environment (and OPENAI_BASE_URL for another provider than OpenAI)")
-        return Live(os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1", api_key=key)
+        return Live(
+            os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1", api_key=key, max_requests=max_requests, max_usd=max_usd
+        )
     path = cassette or bundled_cassette()
     if not path.exists():
         raise BadInput(f"there is no recording at {path}; record it with: llmlab record")
-    return _loaded(path, path.stat().st_mtime, not strict())
+    return _loaded(path, path.stat().st_mtime, lenient or not strict())

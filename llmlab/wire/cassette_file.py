@@ -38,13 +38,15 @@ class Contents:
 
 
 def read(path: Path) -> Contents | None:
-    """Return what the file at `path` holds, or None where it is empty.
+    """Return what the file at `path` holds, or None where there is none or it is empty.
 
     Raises:
         BrokenCassette: It cannot be read; the message names the place.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise BrokenCassette(f"{path}, line {line}: no UTF-8 text. {_ADVICE}") from error

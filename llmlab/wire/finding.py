@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
 _END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bNo)(?<!\bMr)(?<!\bDr)(?<!\bvs)[.!?][\"')\]]*\s+|\n+")
-_SUFFIX = re.compile(r"(?<=\w{3})(?:ations?|ments?|ings?|edly|ies|ied|ed|es|ly|er|e|s|y)$")
+_SUFFIX = re.compile(r"(?<=\w{3})(?:ations?|ments?|ings?|edly|ies|ied|ed|es|ly|e|s|y)$")
 STOP = frozenset(
     "a about again all also am an and any are as at be because been before being both but by can could d did do does doing done for from get gets "
     "give go got had has have having he her here him his i if in into is it its itself just let ll may me might more most must my no not now of off "
@@ -27,11 +27,11 @@ _SAME = {
     word: words[0]
     for words in (
         ("cost", "price", "pay", "fee", "charge", "charged", "expensive", "cheap", "money", "dollars", "costs", "priced"),
-        ("ship", "deliver", "delivery", "shipping", "send", "sent", "delivered", "mail"),
+        ("ship", "deliver", "delivery", "shipping", "send", "sent", "delivered", "mail", "arrive", "arrives", "deliveries"),
         ("return", "back", "refund"),
         ("buy", "bought", "purchase", "order", "ordered"),
         ("broken", "faulty", "damaged", "defective", "fault"),
-        ("guarantee", "warranty", "guaranteed", "covered"),
+        ("guarantee", "warranty", "guaranteed", "covered", "covers", "cover", "excluded"),
         ("cancel", "leave", "quit", "stop", "end"),
         ("change", "edit", "switch", "changed"),
         ("phone", "call", "telephone"),
@@ -40,17 +40,24 @@ _SAME = {
         ("big", "large", "biggest", "largest"),
         ("contact", "reach"),
         ("password", "login"),
-        ("free", "gratis"),
+        ("power", "electricity", "lights", "outage", "blackout"),
+        ("fall", "drop", "dropped", "fell"),
+        ("longer", "long"),
+        ("waste", "throw", "discard", "thrown"),
         ("address", "adress"),
     )
     for word in words
 }
-_WANTS = (
-    (re.compile(r"\b(how much (is|are|does|do|will|would|for|money)|costs?|price[ds]?|pay|fee|expensive|charge[ds]?)\b", re.I), re.compile(r"[$€£]\s?\d|\bfree\b|\d\s?%|\bfees?\b")),
-    (re.compile(r"\b(how (long|soon|late|often|far)|when|until|days?|weeks?|months?|hours?|deadline|last day)\b", re.I), re.compile(r"\b\d+ (?:\w+ )?(?:second|minute|hour|day|week|month|year|feet)|\b(?:once|twice|never|until|Monday|January|February)\b", re.I)),
-    (re.compile(r"\b(how (many|much|big|tall|far|hot|loud)|temperature|degrees|number)\b", re.I), re.compile(r"\d")),
-    (re.compile(r"\bcan (i|we|you)\b|\b(am i|are we) allowed\b|\bis it possible\b", re.I), re.compile(r"\b(can|cannot|may|must|never|do not|only|allowed)\b")),
+_KINDS = (
+    ("$", re.compile(r"\bhow much\b(?! [a-z]+ (?:and|goes|does|do|should|is|are)\b)|\b(?:costs?|price[ds]?|fees?|expensive|charge me|do (?:i|you|we) pay)\b", re.I),
+     re.compile(r"[$€£]\s?\d|\bfree\b|\bfees?\b")),
+    ("#time", re.compile(r"\b(?:how (?:long|soon|late|often|much longer)|when|until|(?:how many|last) (?:seconds|minutes|hours|days?|weeks|months|years))\b", re.I),
+     re.compile(r"\b\d+ (?:\w+ )?(?:second|minute|hour|day|week|month|year)|\b(?:once|twice|never)\b", re.I)),
+    ("#number", re.compile(r"\bhow (?:many|much|big|tall|far|hot|loud|wide|heavy)|\b(?:temperature|degrees|biggest|longest)\b", re.I), re.compile(r"\d")),
+    ("#may", re.compile(r"\b(?:can|could|may) (?:i|we|you|my|it|the)\b|\bam i allowed\b|\bis it possible\b", re.I),
+     re.compile(r"\b(?:can|cannot|may|must|never|do not|only|allowed)\b")),
 )
+"""A kind of answer, how questions ask for it, and how sentences give it."""
 
 
 class Document(NamedTuple):
@@ -112,7 +119,7 @@ def sentences(text: str) -> tuple[str, ...]:
 def _sentences_of(documents: tuple[Document, ...]) -> tuple[tuple[Sentence, ...], dict[str, float], tuple[frozenset[str], ...]]:
     """Return all sentences, the weight of each stem, and the stems of each title."""
     everything = tuple(
-        Sentence(text, stems(text), number, place)
+        Sentence(text, stems(text).union(kind for kind, _, gives in _KINDS if gives.search(text)), number, place)
         for number, document in enumerate(documents)
         for place, text in enumerate(sentences(document.text))
     )
@@ -139,8 +146,9 @@ def find(documents: Sequence[Document], question: str) -> Found:
             own = _scores(part, everything, weights, titles, rare)
             picked.append(max(everything, key=lambda sentence: (own[sentence] + PW * whole[sentence], -sentence.document, -sentence.place)))
     best = ranked[0]
-    asked = {word: weights.get(word, rare) for word in sorted(_mended(stems(question), weights))}
+    asked = {word: weights.get(word, rare) for word in sorted(_asked(question, weights))}
     total = math.fsum(asked.values()) or 1.0
+
 
     def adds(sentence: Sentence) -> float:
         more = math.fsum(weight for word, weight in asked.items() if word in sentence.words and word not in best.words) / total
@@ -150,14 +158,13 @@ def find(documents: Sequence[Document], question: str) -> Found:
     also = sorted(ranked[1:14], key=lambda sentence: (-adds(sentence), sentence.document, sentence.place))
     return Found(tuple(ranked[:6]), tuple(also[:3]), 0.0)
 
-PW, NEAR, MW, SW, PB = 1, 0.0, .5, 1., .2
-DW, TW, WW, FW = .2, .2, .08, .08
-_PARTS = re.compile(r"[?!.;]\s+|, (?:and|but|or|so)\b|\band (?=how|what|when|where|which|who|is|does|do|can|by|until)|,\s", re.I)
+PW, NEAR, MW, SW, PB = .2, 0.05, 1., 1., .4
+DW, TW, LW, FW = .4, .2, .3, .06
+_PARTS = re.compile(r"[?!.;:]\s+|,? (?:and|but) |, or |,? (?=(?:how|what|when|where|which|who|until when|by when) )", re.I)
 
 def _scores(question: str, everything: Any, weights: Any, titles: Any, rare: float) -> dict[Sentence, float]:
-    asked = {word: weights.get(word, rare) for word in sorted(_mended(stems(question), weights))}
+    asked = {word: weights.get(word, rare) for word in sorted(_asked(question, weights))}
     total = math.fsum(asked.values()) or 1.0
-    wants = [answer for ask, answer in _WANTS if ask.search(question)]
     of = []
     for number, title in enumerate(titles):
         held = set(title).union(*(sentence.words for sentence in everything if sentence.document == number))
@@ -166,9 +173,12 @@ def _scores(question: str, everything: Any, weights: Any, titles: Any, rare: flo
     for sentence in everything:
         own = math.fsum(weight for word, weight in asked.items() if word in sentence.words)
         title = math.fsum(weight for word, weight in asked.items() if word in titles[sentence.document] and word not in sentence.words)
-        fits = sum(bool(want.search(sentence.text)) for want in wants)
-        scores[sentence] = (own + TW * title) / total + WW * fits * bool(own) + DW * of[sentence.document] - FW * sentence.document
+        scores[sentence] = (own / (1 - LW + LW * len(sentence.words) / 9) + TW * title) / total + DW * of[sentence.document] - FW * sentence.document
     return scores
+
+
+def _asked(question: str, weights: dict[str, float]) -> list[str]:
+    return _mended(stems(question), weights) + [kind for kind, asks, _ in _KINDS if asks.search(question)]
 
 
 def _mended(words: frozenset[str], known: dict[str, float]) -> list[str]:

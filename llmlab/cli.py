@@ -1,0 +1,248 @@
+"""The command line. Every error is one line that says what to do; what reports has `--json`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from llmlab.errors import BadCases, LlmlabError
+
+app = typer.Typer(
+    name="llmlab",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="A workbench for what breaks when an LLM feature goes to production.",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Seed = Annotated[int, typer.Option(help="The weather's seed.")]
+Source = Annotated[str | None, typer.Option(help="Who answers: cassette, simulator or live.")]
+SCHEMA = {"schema_version": 1}
+
+
+def main() -> None:
+    """Run the command line; an error is one line, never a traceback."""
+    try:
+        app(standalone_mode=False)
+    except LlmlabError as error:
+        _fail(str(error))
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("stopped", code=130)
+    except BrokenPipeError:
+        with suppress(OSError):
+            sys.stdout.close()
+    except Exception as error:
+        if hasattr(error, "format_message"):  # click's own: a wrong option or argument
+            _fail(f"{error.format_message()} (llmlab --help lists what there is)")
+        if isinstance(error, OSError):
+            _fail(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+        _fail(f"{type(error).__name__}: {error}; this is a defect of llmlab or of the app it ran")
+
+
+def _fail(message: str, code: int = 2) -> NoReturn:
+    err.print(f"llmlab: {escape(message)}")
+    sys.exit(code)
+
+
+def _print_json(value: dict[str, Any] | list[Any]) -> None:
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def _show(frame: Any) -> None:
+    """Print a table."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in frame.columns:
+        table.add_column(str(column), justify="left" if column in ("app", "name", "scenario") else "right", overflow="fold")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(escape(str(value)) for value in row))
+    out.print(table)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Look whether everything is there. Touches no network."""
+    from llmlab.notebook.workbench import examine
+
+    findings = examine()
+    ready = all(finding.ok for finding in findings)
+    if as_json:
+        _print_json({**SCHEMA, "command": "doctor", "ready": ready, "findings": [finding._asdict() for finding in findings]})
+    else:
+        for finding in findings:
+            out.print(f"{'ok ' if finding.ok else 'NOT'}  {finding.what:<13} {escape(finding.detail)}")
+        out.print("READY" if ready else "NOT READY: see the lines with NOT")
+    raise typer.Exit(0 if ready else 1)
+
+
+@app.command()
+def lab(
+    port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    folder: Annotated[Path, typer.Option(help="Your copy of the notebooks.")] = Path("work"),
+    reset: Annotated[bool, typer.Option("--reset", help="Put the notebooks back as they were; yours are kept as NAME.mine.ipynb.")] = False,
+) -> None:
+    """Open JupyterLab on your own copy of the notebooks."""
+    from llmlab.notebook.workbench import _kernel, command, free_port, prepare
+
+    _kernel()
+    free_port(port)
+    written = prepare(folder, reset=reset)
+    if written:
+        out.print(
+            f"wrote {', '.join(written)} to {escape(str(folder))}/; what you change there stays (llmlab lab --reset brings the originals back)"
+        )
+    raise typer.Exit(subprocess.call(command(folder, port=port, browser=browser)))
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What a customer of the help desk would ask.")],
+    fault: Annotated[list[str] | None, typer.Option(help="Weather, as in 'LatencySpike(probability=1)'; may be repeated.")] = None,
+    seed: Seed = 7,
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Send one question through the pipeline, watch the answer come, and read its trace."""
+    from llmlab.lab.apps import stack
+    from llmlab.lab.lab import Lab
+    from llmlab.pipeline.answer import Delta
+    from llmlab.protocol import identity
+    from llmlab.wire.client import client
+    from llmlab.wire.faults.parse import parse
+
+    bench = Lab(seed=seed, faults=[parse(text) for text in fault or []], source=source)
+
+    async def go() -> Any:
+        pipeline = stack.replace(client=client(bench.transport(for_one=True)))
+        with identity.request("ask", 0):
+            async for event in pipeline.stream(question):
+                if not isinstance(event, Delta):
+                    return event.answer
+                if not as_json:
+                    out.print(escape(event.text), end="")
+                    out.file.flush()
+
+    if not as_json:
+        err.print(f"[dim]{escape(bench.banner)}[/dim]")
+    answer = asyncio.run(go())
+    if as_json:
+        fields = {name: getattr(answer, name) for name in ("status", "reason", "text", "prompt_version", "citations")}
+        frame = answer.trace.frame
+        rows = json.loads(frame.to_json(orient="records", double_precision=6))
+        wall = {"wall_timings": answer.timings._asdict(), "wall_trace": rows}
+        cost = None if answer.cost_usd is None else float(answer.cost_usd)
+        _print_json({**SCHEMA, "command": "ask", "question": question, **fields, "usage": answer.usage._asdict(), "cost_usd": cost, **wall})
+    else:
+        out.print()
+        err.print(f"\n[bold]{answer.status}[/bold]{': ' + escape(answer.reason) if answer.reason else ''}")
+        cost = "price unknown" if answer.cost_usd is None else f"{answer.cost_usd:.6f} USD"
+        first = answer.timings.delivered_first_content
+        err.print(
+            f"first word {'never' if first is None else f'after {first:.2f} s'}, all of it after {answer.timings.total:.2f} s; "
+            f"{answer.usage.prompt_tokens} + {answer.usage.completion_tokens} tokens, {cost}"
+        )
+        err.print(f"[dim]{escape(str(answer.trace))}[/dim]")
+    raise typer.Exit(0 if answer.status in ("ok", "degraded", "abstained") else 1)
+
+
+@app.command()
+def gameday(
+    scenario: Annotated[list[str] | None, typer.Option(help="Play this one only; may be repeated.")] = None,
+    own_app: Annotated[str | None, typer.Option("--app", help="Your own app, as module:callable.")] = None,
+    cases: Annotated[Path | None, typer.Option(help="Your own questions: JSON lines with id and question, and must for grading.")] = None,
+    fail_under: Annotated[
+        list[str] | None, typer.Option(help="A gate, as in goodput=0.99; exit 0 passed, 1 failed, 2 cannot measure.")
+    ] = None,
+    requests: Annotated[int, typer.Option(help="Requests an app and scenario.", min=1)] = 500,
+    seed: Seed = 7,
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Run naive, careful and the stack (or your app) through the same weather."""
+    from llmlab.data.help_desk import load_cases
+    from llmlab.lab.gameday import judge, load_app, parse_gate, play, report
+
+    gate = parse_gate(fail_under or [])
+    apps = dict([load_app(own_app)]) if own_app else None
+    asked = load_cases(cases) if cases else None
+    started = time.perf_counter()
+    outcomes = play(scenario or [], apps=apps, cases=asked, requests=requests, seed=seed, source=source)
+    wall = time.perf_counter() - started
+    verdicts = judge(outcomes, gate)
+    if as_json:
+        _print_json({**report(outcomes, verdicts, requests=requests, seed=seed), "wall_seconds": round(wall, 3)})
+    else:
+        for outcome in outcomes:
+            out.print(f"[bold]{outcome.scenario.name}[/bold]: {escape(outcome.scenario.title)}")
+            for name, text in outcome.scenario.put_in.items():
+                out.print(f"  put in: {name}: {escape(text)}")
+            _show(outcome.runs.summary(outcome.scenario.slow_seconds))
+            out.print(f"  n requests each, 95 % intervals, seed {seed}; {outcome.runs.sources}. {escape(outcome.runs.banner)}")
+        for verdict in verdicts:
+            word = ("passed", "FAILED", "CANNOT MEASURE")[verdict.code]
+            out.print(f"{word}  {verdict.scenario}, {verdict.app}: {verdict.measure} {escape(verdict.reason)}")
+        out.print(f"{wall:.1f} s on this machine")
+    codes = {verdict.code for verdict in verdicts}
+    raise typer.Exit(1 if 1 in codes else 2 if 2 in codes else 0)
+
+
+@app.command()
+def record(
+    to: Annotated[Path | None, typer.Option(help="Where to; the bundled recording if left out.")] = None,
+    takes: Annotated[int, typer.Option(help="Answers a request.", min=1)] = 5,
+    cases: Annotated[int | None, typer.Option(help="Only the first questions.", min=1)] = None,
+    source: Source = None,
+    max_requests: Annotated[int, typer.Option(help="Live only: stop after so many requests.", min=1)] = 20,
+    max_usd: Annotated[float, typer.Option(help="Live only: stop after spending this.", min=0)] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Record answers to the help desk's questions, from the simulator or (LLMLAB_SOURCE=live) a real provider."""
+    from llmlab.lab.record import record as write
+    from llmlab.lab.source import bundled_cassette
+
+    path = to or bundled_cassette()
+    told = (lambda text: None) if as_json else lambda text: out.print(escape(text))
+    done = write(path, takes=takes, source=source, limit=cases, max_requests=max_requests, max_usd=max_usd, say=told)
+    if as_json:
+        _print_json({**SCHEMA, "command": "record", "path": str(done.path), "interactions": done.interactions, "requests": done.requests})
+    else:
+        out.print(f"{done.interactions} interactions in {escape(str(done.path))}")
+
+
+@app.command()
+def bench(
+    only: Annotated[list[str] | None, typer.Option(help="Measure this one only; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the budgets, each beside its reference in the same run."""
+    from llmlab.lab.bench import measure
+
+    figures = measure(only or [], say=(lambda text: None) if as_json else lambda text: err.print(escape(text)))
+    if as_json:
+        _print_json([figure._asdict() for figure in figures])
+    else:
+        import pandas as pd
+
+        _show(pd.DataFrame([figure.row() for figure in figures]))
+
+
+if __name__ == "__main__":
+    main()

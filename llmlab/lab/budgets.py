@@ -1,0 +1,325 @@
+"""What is measured for each budget of the bench."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+
+from llmlab.lab.bench import ROUNDS, Figure, Work, beside, each, measures
+from llmlab.pipeline.pipeline import Pipeline
+from llmlab.pipeline.routing import Route
+from llmlab.protocol import sse
+from llmlab.protocol.clock import simulate
+from llmlab.wire.chaos import Chaos
+from llmlab.wire.client import BASE_URL, client
+from llmlab.wire.faults import LatencySpike, SlowDecode
+
+QUESTION = "Can I still send back the machine that I bought five weeks ago if I have baked with it twice?"
+DOCUMENTS = [" ".join(f"Sentence {part} of document {number} has words in it." for part in range(17)) for number in range(3)]
+PIECES = ["You ", *["word "] * 78, "end."]
+USAGE = {"prompt_tokens": 640, "completion_tokens": 80, "total_tokens": 720}
+HEAD = {"id": "chatcmpl-bench", "created": 1767225600, "model": "gpt-4o-2024-08-06", "system_fingerprint": "fp_bench"}
+
+
+def _chunk(delta: dict[str, str], finish: str | None = None, usage: dict[str, int] | None = None) -> bytes:
+    choices = [] if usage else [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
+    value = {**HEAD, "object": "chat.completion.chunk", "choices": choices, "usage": usage}
+    return sse.encode(json.dumps(value, separators=(",", ":")).encode())
+
+
+STREAM = [_chunk({"role": "assistant", "content": ""}), *(_chunk({"content": piece}) for piece in PIECES)]
+STREAM += [_chunk({}, "stop"), _chunk({}, usage=USAGE), b"data: [DONE]\n\n"]
+MESSAGE = {
+    "index": 0,
+    "message": {"role": "assistant", "content": "".join(PIECES), "refusal": None},
+    "logprobs": None,
+    "finish_reason": "stop",
+}
+WHOLE = json.dumps({**HEAD, "object": "chat.completion", "choices": [MESSAGE], "usage": USAGE}).encode()
+
+
+class _Chunks(httpx2.AsyncByteStream):
+    def __aiter__(self) -> _Chunks:
+        self._left = iter(STREAM)
+        return self
+
+    async def __anext__(self) -> bytes:
+        for data in self._left:
+            return data
+        raise StopAsyncIteration
+
+
+class _Answers(httpx2.AsyncBaseTransport):
+    """Answers at once, with the same bytes each time."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if b'"stream":true' in request.content:
+            return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=_Chunks())
+        return httpx2.Response(200, headers={"content-type": "application/json"}, content=WHOLE)
+
+
+def _messages() -> list[Any]:
+    return Pipeline().prompt.messages(QUESTION, DOCUMENTS)
+
+
+def _numbered(messages: list[Any], number: int) -> list[Any]:
+    *first, last = messages
+    return [*first, {**last, "content": f"{last['content']} ({number})"}]
+
+
+def _create(on: httpx2.AsyncBaseTransport) -> Work:
+    bare, messages = client(on), _messages()
+    return lambda: bare.chat.completions.create(model="gpt-4o", messages=messages)
+
+
+@measures("pipeline_plain")
+def pipeline_plain() -> Figure:
+    """The pipeline without guards beside one bare call, on the same transport."""
+    on = _Answers()
+    pipeline = Pipeline(routes=[Route("main", model="main", stream=False)], guards_in=(), client=client(on))
+    ours, theirs, ratio = beside(lambda: pipeline.ask(QUESTION, DOCUMENTS), _create(on), 150)
+    return Figure("pipeline_plain", ours * 1e6, "us a request", theirs * 1e6, ratio, 150, "bare create()", "<= 0.8 x")
+
+
+@measures("pipeline_stream")
+def pipeline_stream() -> Figure:
+    """The pipeline's stream beside the SDK's, a chunk."""
+    on = _Answers()
+    pipeline = Pipeline(routes=[Route("main", model="main")], guards_in=(), client=client(on))
+    bare, messages = client(on), _messages()
+
+    async def ours() -> None:
+        async for _ in pipeline.stream(QUESTION, DOCUMENTS):
+            pass
+
+    async def theirs() -> None:
+        stream = await bare.chat.completions.create(model="gpt-4o", messages=messages, stream=True, stream_options={"include_usage": True})
+        async for _ in stream:
+            pass
+
+    mine, others, ratio = beside(ours, theirs, 30)
+    count = len(STREAM)
+    return Figure(
+        "pipeline_stream", mine / count * 1e6, "us a chunk", others / count * 1e6, ratio, 30 * count, "the SDK's stream", "<= 0.3 x"
+    )
+
+
+def _raw(on: httpx2.AsyncBaseTransport, body: dict[str, Any]) -> Work:
+    """Return one request straight to a transport, read to its end: no client, whose cost would drown what is measured."""
+    content = json.dumps(body, separators=(",", ":")).encode()
+
+    async def go() -> None:
+        request = httpx2.Request("POST", f"{BASE_URL}/chat/completions", content=content)
+        response = await on.handle_async_request(request)
+        async for _ in response.stream:  # type: ignore[union-attr]
+            pass
+
+    return go
+
+
+def _idle(name: str, stream: bool, parts: int, unit: str, budget: str) -> Figure:
+    body = {"model": "gpt-4o", "messages": _messages(), **({"stream": True} if stream else {})}
+    calm = Chaos(_Answers(), LatencySpike(probability=0.0), SlowDecode(probability=0.0))
+    ours, theirs, ratio = beside(_raw(calm, body), _raw(_Answers(), body), 300)
+    calm.reset()
+    return Figure(
+        name, (ours - theirs) / parts * 1e6, unit, theirs / parts * 1e6, ratio, 300 * parts, "the transport without Chaos", budget
+    )
+
+
+@measures("chaos_request")
+def chaos_request() -> Figure:
+    """What Chaos adds to a request where no fault fires."""
+    return _idle("chaos_request", False, 1, "us added a request", "<= 50 us")
+
+
+@measures("chaos_chunk")
+def chaos_chunk() -> Figure:
+    """What Chaos adds to a chunk where no fault fires."""
+    return _idle("chaos_chunk", True, len(STREAM), "us added a chunk", "<= 4 us")
+
+
+def _cassette(name: str, count: int) -> Figure:
+    from llmlab.wire.cassette import Cassette
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.json"
+        messages = _messages()
+
+        async def record() -> None:
+            cassette = Cassette(path, _Answers(), record_mode="all")
+            send = client(cassette)
+            for number in range(count):
+                await send.post("/chat/completions", body={"model": "gpt-4o", "messages": _numbered(messages, number)}, cast_to=httpx2.Response)
+            cassette.close()
+
+        asyncio.run(record())
+        replay, bare = client(Cassette(path)), client(_Answers())
+        turn = iter(range(10**9))
+
+        def create(on: openai.AsyncOpenAI) -> Work:
+            return lambda: on.chat.completions.create(model="gpt-4o", messages=_numbered(messages, next(turn) * 7 % count))
+
+        ours, theirs, ratio = beside(create(replay), create(bare), 100)
+    return Figure(name, ours * 1e6, "us a request", theirs * 1e6, ratio, 100, "the bare client", "<= 1.3 x, flat")
+
+
+@measures("cassette_10")
+def cassette_10() -> Figure:
+    """Replay among 10 interactions beside the bare client."""
+    return _cassette("cassette_10", 10)
+
+
+@measures("cassette_10000")
+def cassette_10000() -> Figure:
+    """Replay among 10,000 interactions beside the bare client."""
+    return _cassette("cassette_10000", 10_000)
+
+
+def _vcrpy(count: int) -> Figure:
+    """What vcrpy itself takes, matched on the body as ours is."""
+    import vcr
+
+    messages = _messages()
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "application/json"}, content=WHOLE)
+
+    recorder = vcr.VCR(match_on=["method", "uri", "body"], record_mode="new_episodes")
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "bench.yaml")
+
+        async def go() -> tuple[float, float]:
+            on, bare = client(httpx2.MockTransport(handle)), client(_Answers())
+            with recorder.use_cassette(path, allow_playback_repeats=True):
+                for number in range(count):
+                    await on.chat.completions.create(model="gpt-4o", messages=_numbered(messages, number))
+                turn = iter(range(10**9))
+                ours = await each(lambda: on.chat.completions.create(model="gpt-4o", messages=_numbered(messages, next(turn) * 7 % count)), 30)
+            return ours, await each(lambda: bare.chat.completions.create(model="gpt-4o", messages=messages), 30)
+
+        ours, theirs = asyncio.run(go())
+    return Figure(f"vcrpy_{count}", ours * 1e6, "us a request", theirs * 1e6, ours / theirs, 30, "the bare client", "(for comparison)")
+
+
+@measures("vcrpy_10")
+def vcrpy_10() -> Figure:
+    """The library vcrpy among 10 interactions, for comparison."""
+    return _vcrpy(10)
+
+
+@measures("vcrpy_300")
+def vcrpy_300() -> Figure:
+    """The library vcrpy among 300 interactions, for comparison."""
+    return _vcrpy(300)
+
+
+@measures("clock")
+def clock() -> Figure:
+    """A bare timer of the virtual clock beside looptime's (or, without it, beside asyncio's own real loop)."""
+    times = 5_000
+
+    async def sleeps() -> None:
+        for _ in range(times):
+            await asyncio.sleep(1)
+
+    def ours() -> float:
+        started = time.perf_counter()
+        simulate(sleeps())
+        return (time.perf_counter() - started) / times
+
+    theirs, against = _reference_clock(sleeps, times)
+    pairs = [(ours(), theirs()) for _ in range(ROUNDS)]
+    left, right = zip(*pairs, strict=True)
+    ratio = statistics.median(one / other for one, other in pairs)
+    return Figure("clock", statistics.median(left) * 1e6, "us a timer", statistics.median(right) * 1e6, ratio, times, against, "<= 0.5 x")
+
+
+def _reference_clock(sleeps: Callable[[], Any], times: int) -> tuple[Callable[[], float], str]:
+    try:
+        import looptime
+    except ImportError:
+
+        async def nothing() -> None:
+            for _ in range(times):
+                await asyncio.sleep(1e-9)
+
+        def bare() -> float:
+            started = time.perf_counter()
+            asyncio.run(nothing())
+            return (time.perf_counter() - started) / times
+
+        return bare, "asyncio's own loop (looptime is not installed)"
+
+    def theirs() -> float:
+        loop = looptime.patch_event_loop(asyncio.new_event_loop(), _enabled=True)
+        started = time.perf_counter()
+        try:
+            loop.run_until_complete(sleeps())
+        finally:
+            loop.close()
+        return (time.perf_counter() - started) / times
+
+    return theirs, "looptime"
+
+
+@measures("gameday")
+def gameday() -> Figure:
+    """The whole game day, on real seconds."""
+    from llmlab.lab.gameday import play
+
+    started = time.perf_counter()
+    play(requests=500)
+    return Figure("gameday", time.perf_counter() - started, "s", None, None, 1, "", "<= 30 s")
+
+
+@measures("memory")
+def memory() -> Figure:
+    """What a run keeps for each request, by the difference of two runs."""
+    import tracemalloc
+
+    from llmlab.lab.apps import naive
+    from llmlab.lab.lab import Lab
+
+    lab = Lab(source="simulator")
+    lab.run(naive, requests=50)
+    tracemalloc.start()
+    try:
+        kept = []
+        sizes = []
+        for requests in (200, 1200):
+            before = tracemalloc.get_traced_memory()[0]
+            kept.append(lab.run(naive, requests=requests))
+            gc.collect()
+            sizes.append(tracemalloc.get_traced_memory()[0] - before)
+    finally:
+        tracemalloc.stop()
+    return Figure("memory", (sizes[1] - sizes[0]) / 1000, "bytes a request", None, None, 1000, "", "< 2,048")
+
+
+@measures("import")
+def import_() -> Figure:
+    """Importing llmlab beside importing openai, each in a process of its own."""
+
+    def seconds(module: str) -> float:
+        code = f"import time; s = time.perf_counter(); import {module}; print(time.perf_counter() - s)"
+        return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+    pairs = [(seconds("openai, llmlab"), seconds("openai")) for _ in range(ROUNDS)]
+    left, right = zip(*pairs, strict=True)
+    ratio = statistics.median(one / other for one, other in pairs)
+    return Figure(
+        "import", statistics.median(left) * 1e3, "ms", statistics.median(right) * 1e3, ratio, ROUNDS, "import openai", "<= 1.15 x"
+    )
