@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from llmlab.errors import BadCases, LlmlabError
+from llmlab.errors import LlmlabError
 
 app = typer.Typer(
     name="llmlab",
@@ -123,22 +123,23 @@ def ask(
     """Send one question through the pipeline, watch the answer come, and read its trace."""
     from llmlab.lab.apps import stack
     from llmlab.lab.lab import Lab
-    from llmlab.pipeline.answer import Delta
+    from llmlab.pipeline.answer import Answer, Finished
     from llmlab.protocol import identity
     from llmlab.wire.client import client
     from llmlab.wire.faults.parse import parse
 
     bench = Lab(seed=seed, faults=[parse(text) for text in fault or []], source=source)
 
-    async def go() -> Any:
+    async def go() -> Answer:
         pipeline = stack.replace(client=client(bench.transport(for_one=True)))
         with identity.request("ask", 0):
             async for event in pipeline.stream(question):
-                if not isinstance(event, Delta):
-                    return event.answer
-                if not as_json:
+                if isinstance(event, Finished):
+                    answer = event.answer
+                elif not as_json:
                     out.print(escape(event.text), end="")
                     out.file.flush()
+        return answer
 
     if not as_json:
         err.print(f"[dim]{escape(bench.banner)}[/dim]")
@@ -153,11 +154,11 @@ def ask(
     else:
         out.print()
         err.print(f"\n[bold]{answer.status}[/bold]{': ' + escape(answer.reason) if answer.reason else ''}")
-        cost = "price unknown" if answer.cost_usd is None else f"{answer.cost_usd:.6f} USD"
+        price = "price unknown" if answer.cost_usd is None else f"{answer.cost_usd:.6f} USD"
         first = answer.timings.delivered_first_content
         err.print(
             f"first word {'never' if first is None else f'after {first:.2f} s'}, all of it after {answer.timings.total:.2f} s; "
-            f"{answer.usage.prompt_tokens} + {answer.usage.completion_tokens} tokens, {cost}"
+            f"{answer.usage.prompt_tokens} + {answer.usage.completion_tokens} tokens, {price}"
         )
         err.print(f"[dim]{escape(str(answer.trace))}[/dim]")
     raise typer.Exit(0 if answer.status in ("ok", "degraded", "abstained") else 1)

@@ -25,6 +25,8 @@ LlmlabError
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 
 class LlmlabError(Exception):
@@ -47,6 +49,9 @@ class UnknownName(BadInput):
     def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
         self.what, self.name, self.known = what, name, tuple(known)
         super().__init__(f"there is no {what} {name!r}; there is: {', '.join(self.known)}")
+
+    def __reduce__(self) -> tuple[Any, ...]:  # so that it can come back from another process
+        return type(self), (self.what, self.name, self.known)
 
 
 class BadCases(BadInput):
@@ -102,6 +107,10 @@ class AttemptFailed(LlmlabError):
         self.reason, self.detail, self.retryable = reason, detail, retryable
         self.retry_after_seconds, self.status_code = retry_after_seconds, status_code
         super().__init__(f"{reason}: {detail}")
+
+    def __reduce__(self) -> tuple[Any, ...]:  # so that it can come back from another process
+        given = {name: getattr(self, name) for name in ("retryable", "retry_after_seconds", "status_code")}
+        return partial(type(self), **given), (self.reason, self.detail)
 
 
 class AttemptRefused(AttemptFailed):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import openai
 
 from llmlab.data.help_desk import retrieve
+from llmlab.lab.run import App
 from llmlab.pipeline.pipeline import Pipeline
 from llmlab.pipeline.routing import Hedge, Route
 from llmlab.protocol.models import ALIASES
@@ -38,4 +39,4 @@ stack = Pipeline(
 )
 """The stack: a pipeline that streams, hedges after 1.5 s, retries what may be mended, and falls back to a faster model."""
 
-APPS = {"naive": naive, "careful": careful, "stack": stack}
+APPS: dict[str, App] = {"naive": naive, "careful": careful, "stack": stack}

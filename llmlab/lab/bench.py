@@ -73,11 +73,9 @@ def beside(ours: Work, theirs: Work, times: int, rounds: int = ROUNDS) -> tuple[
     """Return the medians (in seconds) of both, and of their ratio; they take turns."""
 
     async def go() -> tuple[float, float, float]:
-        pairs = []
         await each(ours, max(1, times // 10))
         await each(theirs, max(1, times // 10))
-        for _ in range(rounds):
-            pairs.append((await each(ours, times), await each(theirs, times)))
+        pairs = [(await each(ours, times), await each(theirs, times)) for _ in range(rounds)]
         left, right = zip(*pairs, strict=True)
         return statistics.median(left), statistics.median(right), statistics.median(one / other for one, other in pairs)
 

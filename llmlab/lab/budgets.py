@@ -162,7 +162,9 @@ def _cassette(name: str, count: int) -> Figure:
             cassette = Cassette(path, _Answers(), record_mode="all")
             send = client(cassette)
             for number in range(count):
-                await send.post("/chat/completions", body={"model": "gpt-4o", "messages": _numbered(messages, number)}, cast_to=httpx2.Response)
+                await send.post(
+                    "/chat/completions", body={"model": "gpt-4o", "messages": _numbered(messages, number)}, cast_to=httpx2.Response
+                )
             cassette.close()
 
         asyncio.run(record())
@@ -207,7 +209,9 @@ def _vcrpy(count: int) -> Figure:
                 for number in range(count):
                     await on.chat.completions.create(model="gpt-4o", messages=_numbered(messages, number))
                 turn = iter(range(10**9))
-                ours = await each(lambda: on.chat.completions.create(model="gpt-4o", messages=_numbered(messages, next(turn) * 7 % count)), 30)
+                ours = await each(
+                    lambda: on.chat.completions.create(model="gpt-4o", messages=_numbered(messages, next(turn) * 7 % count)), 30
+                )
             return ours, await each(lambda: bare.chat.completions.create(model="gpt-4o", messages=messages), 30)
 
         ours, theirs = asyncio.run(go())
@@ -264,7 +268,7 @@ def _reference_clock(sleeps: Callable[[], Any], times: int) -> tuple[Callable[[]
         return bare, "asyncio's own loop (looptime is not installed)"
 
     def theirs() -> float:
-        loop = looptime.patch_event_loop(asyncio.new_event_loop(), _enabled=True)
+        loop: Any = looptime.patch_event_loop(asyncio.SelectorEventLoop(), _enabled=True)
         started = time.perf_counter()
         try:
             loop.run_until_complete(sleeps())

@@ -69,7 +69,8 @@ def play(
     outcomes = []
     for scenario in [scenario_named(name) for name in names or SCENARIOS]:
         lab = Lab(seed=seed, faults=scenario.faults, source=source or scenario.source)
-        parts = [lab.run(app, cases, requests=requests, load=scenario.load, name=name) for name, app in (apps or APPS).items()]
+        chosen: Mapping[str, App] = apps or APPS
+        parts = [lab.run(app, cases, requests=requests, load=scenario.load, name=name) for name, app in chosen.items()]
         total = parts[0]
         for part in parts[1:]:
             total = total + part

@@ -15,7 +15,10 @@ from llmlab.protocol.draws import exponential, microseconds, uniform
 class Load(Protocol):
     """Anything that says when requests are sent, and how many at once."""
 
-    concurrency: int | None
+    @property
+    def concurrency(self) -> int | None:
+        """Requests at once at most; None: as many as come."""
+        ...
 
     def intended(self, seed: int) -> Iterator[float]:
         """Yield the intended send times (in seconds after the start)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx2
 
@@ -13,6 +13,7 @@ from llmlab.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
     from llmlab.wire.cassette import Cassette
+    from llmlab.wire.simulator import Simulator
 
 SOURCES = ("cassette", "simulator", "live")
 BANNERS = {
@@ -57,7 +58,7 @@ def _loaded(path: Path, changed: float, with_simulator: bool) -> Cassette:
 def answering(
     source: str,
     cassette: Path | None = None,
-    simulator: Any = None,
+    simulator: Simulator | None = None,
     *,
     lenient: bool = False,
     max_requests: int = 20,
@@ -79,7 +80,7 @@ def answering(
     from llmlab.wire.simulator import Simulator
 
     if source == "simulator":
-        return simulator if simulator is not None else Simulator()
+        return Simulator() if simulator is None else simulator
     if source == "live":
         from llmlab.wire.live import Live
 

@@ -92,8 +92,9 @@ def _virtual_time() -> str:
 
 
 def _recordings() -> str:
-    from llmlab.lab.source import bundled_cassette
     from llmlab.wire.cassette import Cassette
+
+    from llmlab.lab.source import bundled_cassette
 
     path = bundled_cassette()
     if not path.exists():

@@ -13,21 +13,23 @@ STATUSES = ("ok", "degraded", "abstained", "blocked", "failed")
 
 
 class Tokens(NamedTuple):
-    """Token counts of all attempts of a request together."""
+    """Token counts of all attempts of a request together, as far as they are known."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    """Part of the prompt's."""
     reasoning_tokens: int = 0
+    """Part of the completion's."""
 
 
 class Timings(NamedTuple):
-    """Seconds since the question came in; None where it never came to that."""
+    """Seconds since the question came in, in whole microseconds; None where it never came to that."""
 
     first_content: float | None
-    """When the first content of the answer arrived from the provider."""
+    """When the first content of the answer arrived from the provider: text, reasoning or a tool delta."""
     delivered_first_content: float | None
-    """When the first content was handed to the caller; without streaming that is the end."""
+    """When the first text was handed to the caller; without streaming that is the end."""
     total: float
 
 
@@ -43,7 +45,17 @@ class Finding(NamedTuple):
     end: int
     """One past its last character."""
     reason: str
-    """For people: what was seen."""
+    """For people: what was seen. It may quote the text, so it stays out of the trace."""
+
+
+class ToolCall(NamedTuple):
+    """A call that the model asks for."""
+
+    id: str
+    name: str
+    """Of the function."""
+    arguments: str
+    """JSON as the model wrote it: nobody has checked it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +63,20 @@ class Answer:
     """The end of a request. It is always given; `status` says what it is worth."""
 
     status: str
-    """ok, degraded (usable, not as meant), abstained (it does not know), blocked (by a guard) or failed."""
+    """ok, degraded (usable, not as meant: cut off, or from another model), abstained (it does not know), blocked (by a guard) or failed."""
     text: str = ""
+    """What the user may read; empty where the model answered with tool calls alone, which is ok. A stream that failed keeps what it delivered."""
     data: Any = None
     """The validated object, or None."""
+    tool_calls: tuple[ToolCall, ...] = ()
     reason: str = ""
     """Why it is not ok, for people."""
-    usage: Tokens = Tokens()
+    usage: Tokens = field(default_factory=Tokens)
     cost_usd: Decimal | None = None
-    """All attempts together (in USD); None where a price or a usage is unknown."""
+    """All attempts together (in USD); None where the price of one of them is unknown. An attempt that a provider refused costs nothing."""
     timings: Timings
     attempts: tuple[Attempt, ...] = ()
+    """In the order of sending, the cancelled ones included."""
     findings: tuple[Finding, ...] = ()
     citations: tuple[str, ...] = ()
     """Ids of the given documents that the text cites, in order of appearance."""

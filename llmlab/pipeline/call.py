@@ -1,167 +1,206 @@
 """One attempt through the openai client, reading the bytes ourselves.
 
 The client does what it is for (auth, base URL, typed errors); its models, which cost 120 us a chunk, are never built, and a stream that ends
-without its end is noticed. Four clocks watch every attempt.
+without its end is noticed.
+
+Notebook: 00_start_here.ipynb
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import openai
 
-from llmlab.errors import (
-    AttemptBroken,
-    AttemptFailed,
-    AttemptLimited,
-    AttemptRefused,
-    AttemptTimeout,
-    AttemptUnavailable,
-    BadInput,
-    LlmlabError,
-)
+from llmlab.errors import AttemptBroken, AttemptFailed, AttemptRefused, AttemptUnavailable, BadInput, LlmlabError
+from llmlab.pipeline.answer import ToolCall
+from llmlab.pipeline.clocks import Clocks as Clocks
+from llmlab.pipeline.clocks import Watch
+from llmlab.pipeline.failures import NEVER_BEGUN, WEATHER, named, named_reply
 from llmlab.protocol import chunks, sse
 from llmlab.protocol.attempt import Attempt, Usage
 from llmlab.protocol.prices import PRICE_DATE, cost_usd
+from llmlab.protocol.tokens import content_text
 
-RETRYABLE = frozenset({408, 409, 429})
-"""Statuses below 500 that may be mended by trying again; all from 500 are."""
-_PAID_FOR = ("timeout_first_content", "timeout_stall", "timeout_total", "timeout_deadline", "timeout_transport")
-"""How an attempt ends that the provider had begun to work on, and will bill."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clocks:
-    """The four clocks of an attempt (in seconds); None stops none."""
-
-    connect_seconds: float | None = 5.0
-    """To open a connection."""
-    first_content_seconds: float | None = 15.0
-    """From sending to the first text; for a route that does not stream, to the whole reply."""
-    stall_seconds: float | None = 8.0
-    """Longest silence between two chunks of a stream."""
-    total_seconds: float | None = 60.0
-    """From sending to the end."""
-
-    def __post_init__(self) -> None:
-        for name in ("connect_seconds", "first_content_seconds", "stall_seconds", "total_seconds"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise BadInput(f"Clocks: {name} is a time above 0 seconds, or None, not {value!r}")
+_DRAIN_SECONDS = 0.1
+"""How long the end of a body may take after `[DONE]`, which an HTTP/1.1 connection needs to be used again."""
 
 
 class Call:
-    """An attempt under way: `open` until its first content, then iterate over the pieces of its text, then `event`.
+    """An attempt under way: `open` until its first content, then iterate over the pieces of its text; `end` gives its event.
 
     Args:
         client: Who sends it; its own retries are switched off.
         body: JSON of the chat completion, with or without `stream`.
         clocks: What it may take.
         deadline: When it must have ended (in seconds on the loop's clock), or None.
-        labels: Fields of the attempt event that only the caller knows.
+        request: Identity of the user's request.
+        ordinal: Number of the attempt within the request, from 0.
+        role: primary, retry, hedge or fallback.
+        route: Name of the route.
+        prompt_version: Hash of the prompt's templates.
     """
 
-    def __init__(self, client: openai.AsyncOpenAI, body: dict[str, Any], clocks: Clocks, deadline: float | None, **labels: Any) -> None:
-        self._client, self._body, self._clocks, self._deadline, self._labels = client, body, clocks, deadline, labels
-        self._now = asyncio.get_running_loop().time
-        self._events = sse.Events()
-        self._ready: list[str] = []
-        self._response: httpx2.Response | None = None
-        self._bytes: AsyncIterator[bytes] | None = None
-        self._finished = self._done = False
-        self._usage: dict[str, int] | None = None
-        self._text: list[str] = []
-        self._event: Attempt | None = None
-        self.sent_at = self._progress = self._now()
-        self.first_content_at: float | None = None
+    def __init__(
+        self,
+        client: openai.AsyncOpenAI,
+        body: dict[str, Any],
+        clocks: Clocks,
+        deadline: float | None = None,
+        *,
+        request: str = "",
+        ordinal: int = 0,
+        role: str = "primary",
+        route: str = "",
+        prompt_version: str | None = None,
+    ) -> None:
+        self._client, self._body, self._connect_seconds = client, body, clocks.connect_seconds
+        self._request, self._prompt_version = request, prompt_version
+        self.ordinal, self.role, self.route = ordinal, role, route
         self.snapshot: str | None = None
         self.finish_reason: str | None = None
-        self.tool_calls: list[Any] = []
+        self._watch = Watch(clocks, deadline)
+        self._events = sse.Events()
+        self._response: httpx2.Response | None = None
+        self._bytes: AsyncIterator[bytes] | None = None
+        self._ready: list[str] = []
+        self._text: list[str] = []
+        self._tools: list[dict[str, Any]] = []
+        self._usage: dict[str, int] | None = None
+        self._done = self._checked = False
+        self._begun = True
+        self._event: Attempt | None = None
 
     async def open(self) -> None:
         """Send it, and read until the first content has come.
 
         Raises:
             AttemptFailed: It failed before; the subclasses say how.
+            BadInput: The messages cannot be sent.
         """
-        with _Watch(self):
-            try:
-                if self._body.get("stream"):
-                    await self._open_stream()
-                else:
-                    await self._read_whole()
-            except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:
-                raise _named(error) from error
-
-    async def _open_stream(self) -> None:
-        stream = await self._client.post(
-            "/chat/completions",
-            body=self._body,
-            cast_to=object,
-            options=self._options(),
-            stream=True,
-            stream_cls=openai.AsyncStream[object],
-        )
-        self._response = stream.response
-        kind = self._response.headers.get("content-type", "")
-        if "text/event-stream" not in kind:
-            text = (await self._response.aread())[:80]
-            raise AttemptBroken("not_a_stream", f"the reply is {kind or 'untyped'}, no event stream: {text!r}", retryable=True)
-        self._bytes = self._response.aiter_bytes()
-        while not self._ready and not self._ended:
-            await self._read_on()
-        if not self._ready:
-            self._check_end()
-
-    async def _read_whole(self) -> None:
-        response = await self._client.post("/chat/completions", body=self._body, cast_to=httpx2.Response, options=self._options())
-        self._response = response
-        reply = chunks.parsed(response.content)
-        if reply is None:
-            start, kind = response.content[:80], response.headers.get("content-type", "")
-            raise AttemptBroken("not_json", f"the reply is {kind or 'untyped'}, no JSON object: {start!r}", retryable=True)
-        self._usage, self.snapshot = chunks.usage_of(reply), reply.get("model")
-        choices = reply.get("choices")
-        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            raise AttemptBroken("no_choices", "the reply has no choices", retryable=True)
-        message = choices[0].get("message") or {}
-        self.finish_reason, self.tool_calls = choices[0].get("finish_reason"), message.get("tool_calls") or []
-        self._take(message.get("content") or message.get("refusal") or "")
-        self._finished = True
-        self._check_end()
-
-    def _options(self) -> Any:
-        return {"max_retries": 0, "timeout": httpx2.Timeout(None, connect=self._clocks.connect_seconds)}
+        try:
+            await self._guarded(self._open_stream() if self._body.get("stream") else self._read_whole())
+        except BaseException:
+            await self.release()
+            raise
 
     def __aiter__(self) -> Call:
         return self
 
     async def __anext__(self) -> str:
         if not self._ready:
-            if self._bytes is None or self._ended:
-                raise StopAsyncIteration
-            with _Watch(self):
-                try:
-                    while not self._ready and not self._ended:
-                        await self._read_on()
-                except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:
-                    raise _named(error) from error
+            await self._guarded(self._read_text())
             if not self._ready:
-                self._check_end()
                 raise StopAsyncIteration
-        text = "".join(self._ready)
+        text = self._ready[0] if len(self._ready) == 1 else "".join(self._ready)
         self._ready.clear()
         return text
 
     @property
-    def _ended(self) -> bool:
-        return self._done or self._bytes is None
+    def text(self) -> str:
+        """All text so far."""
+        return "".join(self._text)
+
+    @property
+    def first_content_at(self) -> float | None:
+        """When the first text, reasoning or tool delta came (in seconds on the loop's clock)."""
+        return self._watch.first_content_at
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls that the model asks for, put together from their pieces."""
+        found: dict[object, tuple[list[str], list[str], list[str]]] = {}
+        for place, piece in enumerate(self._tools):
+            index = piece.get("index")
+            call = found.setdefault(index if isinstance(index, int) else f"place {place}", ([], [], []))
+            function = piece.get("function")
+            told = function if isinstance(function, dict) else {}
+            for parts, part in zip(call, (piece.get("id"), told.get("name"), told.get("arguments")), strict=True):
+                if isinstance(part, str):
+                    parts.append(part)
+        return tuple(ToolCall(*("".join(parts) for parts in call)) for call in found.values())
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        """Do a part of the attempt under its clocks, and name what goes wrong."""
+        try:
+            with self._watch:
+                await work
+        except UnicodeEncodeError as error:
+            raise BadInput(f"the messages are no valid text, and cannot be sent as UTF-8: {error}") from error
+        except (LlmlabError, *WEATHER) as error:
+            if isinstance(error, openai.APIStatusError):
+                self._response = error.response
+            failure = named(error)
+            if not isinstance(failure, AttemptFailed):
+                raise failure from (None if failure is error else error)
+            self._begun = failure.status_code is None and failure.reason not in NEVER_BEGUN
+            if self.finish_reason is None or self._checked:
+                raise failure from (None if failure is error else error)
+            self._bytes = None  # the answer is whole; what was lost after it is the usage at most
+            self._check_end()
+
+    async def _send(self) -> httpx2.Response:
+        response = await self._client.post(
+            "/chat/completions",
+            body=self._body,
+            cast_to=httpx2.Response,
+            options={
+                "max_retries": 0,
+                "security": {"bearer_auth": True},
+                "timeout": httpx2.Timeout(None, connect=self._connect_seconds),
+            },
+            stream=bool(self._body.get("stream")),
+            stream_cls=openai.AsyncStream[object],
+        )
+        self._response = cast(httpx2.Response, response)
+        return self._response
+
+    async def _open_stream(self) -> None:
+        response = await self._send()
+        kind = response.headers.get("content-type", "")
+        if "text/event-stream" not in kind.lower():
+            await response.aread()
+            reply = chunks.parsed(response.content)
+            if reply and reply.get("error"):
+                raise named_reply(reply["error"])
+            raise AttemptBroken("not_a_stream", f"the reply is {kind or 'untyped'}, no event stream: {response.content[:80]!r}", retryable=True)
+        self._bytes = response.aiter_bytes()
+        while self.first_content_at is None and self._bytes is not None and not self._done:
+            await self._read_on()
+        if self.first_content_at is None:
+            self._check_end()
+
+    async def _read_whole(self) -> None:
+        response = await self._send()
+        reply = chunks.parsed(response.content)
+        if reply is None:
+            kind = response.headers.get("content-type", "")
+            raise AttemptBroken("not_json", f"the reply is {kind or 'untyped'}, no JSON object: {response.content[:80]!r}", retryable=True)
+        self._note(reply)
+        choice = _first_choice(reply)
+        if choice is None:
+            if reply.get("error"):
+                raise named_reply(reply["error"])
+            raise AttemptBroken("no_choices", "the reply has no choices", retryable=True)
+        self._watch.first_content_at = self._watch.now()
+        message, reason = choice.get("message"), choice.get("finish_reason")
+        if isinstance(message, dict):
+            self._take(message)
+        # A whole reply is at its end, also where a server leaves the word for it out.
+        self.finish_reason = reason if isinstance(reason, str) and reason else "stop"
+        self._check_end()
+
+    async def _read_text(self) -> None:
+        """Read until there is text, or the end."""
+        while not self._ready and self._bytes is not None and not self._done:
+            await self._read_on()
+        if not self._ready:
+            self._check_end()
 
     async def _read_on(self) -> None:
         """Read one chunk of bytes, and take what it completes."""
@@ -170,11 +209,12 @@ class Call:
         if data is None:
             self._bytes = None
             return
-        self._progress = self._now()
+        self._watch.progress_at = self._watch.now()
         for field in self._events.feed(data):
             if field == sse.DONE:
                 self._done = True
-            elif field:
+                return
+            if field:
                 self._take_chunk(field)
 
     def _take_chunk(self, field: bytes) -> None:
@@ -182,49 +222,57 @@ class Call:
         if chunk is None:
             raise AttemptBroken("malformed_event", f"an event of the stream is no JSON object: {field[:80]!r}", retryable=True)
         if chunk.get("error"):
-            raise AttemptUnavailable("error_event", f"the stream says: {str(chunk['error'])[:200]}", retryable=True)
-        if chunk.get("usage"):
-            self._usage = chunks.usage_of(chunk)
-        if self.snapshot is None:
-            self.snapshot = chunk.get("model") or None
-        choices = chunk.get("choices")
-        if not choices:
+            raise named_reply(chunk["error"])
+        if self.snapshot is None or chunk.get("usage"):
+            self._note(chunk)
+        choice = _first_choice(chunk)
+        if choice is None:
             return
-        choice = choices[0]
         delta = choice.get("delta")
-        if delta:
-            if text := delta.get("content") or delta.get("refusal"):
-                self._take(text)
-            elif self.first_content_at is None and chunks.has_content(chunk):
-                self.first_content_at = self._now()
-            if calls := delta.get("tool_calls"):
-                self.tool_calls.extend(calls)
-        if reason := choice.get("finish_reason"):
-            self.finish_reason, self._finished = reason, True
+        if delta and isinstance(delta, dict):
+            if self._watch.first_content_at is None and chunks.has_content(chunk):
+                self._watch.first_content_at = self._watch.now()
+            self._take(delta)
+        reason = choice.get("finish_reason")
+        if reason and isinstance(reason, str):
+            self.finish_reason = reason
 
-    def _take(self, text: str) -> None:
-        if self.first_content_at is None:
-            self.first_content_at = self._now()
-        if text:
+    def _note(self, reply: dict[str, Any]) -> None:
+        """Note who answers, and what was counted."""
+        model = reply.get("model")
+        if model and isinstance(model, str):
+            self.snapshot = model[:100]
+        if reply.get("usage"):
+            with suppress(AttributeError):  # details of the usage that are no object
+                self._usage = chunks.usage_of(reply)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        """Take the text and the tool calls of a message, or of a delta of one."""
+        text = message.get("content") or message.get("refusal")
+        if text and (text := content_text(text)):
             self._text.append(text)
             self._ready.append(text)
+        calls = message.get("tool_calls")
+        if calls and isinstance(calls, list):
+            self._tools += [call for call in calls if isinstance(call, dict)]
 
     def _check_end(self) -> None:
         """Raise what the client would have let pass: a reply without its end, or with nothing in it."""
-        if not self._finished:
+        self._checked = True
+        if self.finish_reason is None:
             rest = f" in the middle of an event ({len(self._events.rest)} bytes of it)" if self._events.rest.strip() else ""
             raise AttemptBroken("stream_truncated", f"the stream ended{rest} without a finish_reason", retryable=True)
         if self.finish_reason == "content_filter":
             raise AttemptRefused("content_filter", "the provider's content filter stopped the answer", retryable=False)
-        if not self._text and not self.tool_calls:
-            raise AttemptBroken("empty", f"the reply holds no text (finish_reason {self.finish_reason!r})", retryable=True)
+        if self.finish_reason == "error":
+            raise AttemptUnavailable("error_reply", "the provider says that it failed (finish_reason 'error')", retryable=True)
+        if not self._text and not self._tools:
+            if self.finish_reason == "length":
+                detail = "all tokens that the answer may have were used up before its first word; allow more (max_output_tokens)"
+                raise AttemptBroken("length", detail, retryable=False)
+            raise AttemptBroken("empty", f"the reply holds no text (finish_reason {self.finish_reason[:40]!r})", retryable=True)
 
-    @property
-    def text(self) -> str:
-        """All text so far."""
-        return "".join(self._text)
-
-    async def close(self, status: str, reason: str = "") -> Attempt:
+    def end(self, status: str, reason: str = "") -> Attempt:
         """End it and return its event; a second call returns the same event.
 
         Args:
@@ -233,145 +281,59 @@ class Call:
         """
         if self._event is None:
             self._event = self._make_event(status, reason)
-            if self._response is not None and not self._response.is_closed:
-                await self._response.aclose()
         return self._event
 
+    async def release(self) -> None:
+        """Give its connection back."""
+        response = self._response
+        if response is None or response.is_closed:
+            return
+        with suppress(*WEATHER):  # the answer is there, or the failure has its name: what the closing brings changes neither
+            if self._done and self._bytes is not None:
+                async with asyncio.timeout(_DRAIN_SECONDS):
+                    while await anext(self._bytes, None) is not None:
+                        pass
+            await response.aclose()
+
     def _make_event(self, status: str, reason: str) -> Attempt:
-        usage, origin, cost = self._usage, Usage.REPORTED, None
-        if usage is None and (self.first_content_at is not None or status == "cancelled" or reason in _PAID_FOR):
+        usage, origin, model = self._usage, Usage.REPORTED, str(self._body["model"])
+        if usage is None and self._begun:  # who began to work will bill it, whether or not it came to an end
             usage, origin = chunks.estimated_usage(self._body["messages"], self.text), Usage.ESTIMATED
-        model: str = self._body["model"]
-        if usage is not None:
-            cost = _cost(self.snapshot, model, usage)
-        extensions = self._response.extensions if self._response is not None else {}
+        cost = None if usage is None else _cost(self.snapshot, model, usage)
+        response = self._response
         return Attempt(
+            request=self._request,
+            ordinal=self.ordinal,
+            role=self.role,
+            route=self.route,
             model=model,
             snapshot=self.snapshot,
-            source=extensions.get("llmlab.source") or (self._response.headers.get("x-llmlab-source") if self._response else None),
+            prompt_version=self._prompt_version,
+            source=None if response is None else response.extensions.get("llmlab.source") or response.headers.get("x-llmlab-source"),
             status=status,
             reason=reason,
-            sent_at=self.sent_at,
+            sent_at=self._watch.sent_at,
             first_content_at=self.first_content_at,
-            ended_at=self._now(),
+            ended_at=self._watch.now(),
             usage=origin if usage else Usage.UNKNOWN,
             cost_usd=cost,
             price_date=PRICE_DATE if cost is not None else None,
             **(usage or {}),  # type: ignore[arg-type]
-            **self._labels,
         )
+
+
+def _first_choice(reply: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the first of the choices that a reply or a chunk brings, or None."""
+    choices = reply.get("choices")
+    if not isinstance(choices, list):
+        return None
+    for choice in choices:
+        if isinstance(choice, dict) and not choice.get("index"):
+            return choice
+    return None
 
 
 def _cost(snapshot: str | None, model: str, usage: dict[str, int]) -> Decimal | None:
     counts = {name: usage[name] for name in ("prompt_tokens", "completion_tokens", "cached_tokens")}
     cost = cost_usd(snapshot, **counts) if snapshot else None
     return cost if cost is not None else cost_usd(model, **counts)
-
-
-class _Watch:
-    """Cancels the running task when one of the call's clocks runs out, and turns that into `AttemptTimeout`.
-
-    One timer for all clocks, which looks when it goes off how far things are: chunks cost nothing.
-    """
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._fired: tuple[str, float] | None = None
-        self._handle: asyncio.TimerHandle | None = None
-
-    def _next(self) -> tuple[float, str, float] | None:
-        """Return when the next clock runs out, its name, and its length."""
-        call, clocks = self._call, self._call._clocks
-        ends = []
-        if clocks.total_seconds is not None:
-            ends.append((call.sent_at + clocks.total_seconds, "total", clocks.total_seconds))
-        if call._deadline is not None:
-            ends.append((call._deadline, "deadline", call._deadline - call.sent_at))
-        if call.first_content_at is None:
-            if clocks.first_content_seconds is not None:
-                ends.append((call.sent_at + clocks.first_content_seconds, "first_content", clocks.first_content_seconds))
-        elif clocks.stall_seconds is not None:
-            ends.append((call._progress + clocks.stall_seconds, "stall", clocks.stall_seconds))
-        return min(ends) if ends else None
-
-    def _look(self) -> None:
-        following = self._next()
-        if following is None:
-            return
-        when, name, length = following
-        if when <= self._call._now():
-            self._fired = (name, length)
-            self._task.cancel()
-        else:
-            self._handle = self._loop.call_at(when, self._look)
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._task, self._loop = task, asyncio.get_running_loop()
-        following = self._next()
-        if following is not None:
-            self._handle = self._loop.call_at(following[0], self._look)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-        if self._fired is not None and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
-            name, length = self._fired
-            what = {
-                "first_content": "no content came",
-                "stall": "the stream stood still",
-                "total": "the attempt was not finished",
-                "deadline": "the request's deadline passed",
-            }[name]
-            raise AttemptTimeout(f"timeout_{name}", f"{what} within {length:g} s", retryable=name != "deadline") from error
-
-
-def _named(error: Exception) -> Exception:
-    """Return our error for what the client raised."""
-    if isinstance(error, LlmlabError):
-        return error
-    cause: BaseException | None = error
-    while cause is not None:  # what our own transports have to say is not dressed up as weather
-        if isinstance(cause, LlmlabError) and not isinstance(cause, AttemptFailed):
-            return cause
-        cause = cause.__cause__
-    detail = str(error)[:300]
-    if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
-        connect = isinstance(error.__cause__, httpx2.ConnectTimeout) or isinstance(error, httpx2.ConnectTimeout)
-        return AttemptTimeout("timeout_connect" if connect else "timeout_transport", detail, retryable=True)
-    if isinstance(error, openai.APIStatusError):
-        return _named_status(error, detail)
-    if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
-        return AttemptUnavailable("connection", f"{detail} ({error.__cause__ or type(error).__name__})", retryable=True)
-    return AttemptBroken("unreadable", f"{type(error).__name__}: {detail}", retryable=True)
-
-
-def _named_status(error: openai.APIStatusError, detail: str) -> AttemptFailed:
-    status = error.status_code
-    after = _retry_after(error.response)
-    if status == 429:
-        no_quota = error.code == "insufficient_quota"
-        reason = "insufficient_quota" if no_quota else "rate_limit"
-        return AttemptLimited(reason, detail, retryable=not no_quota, retry_after_seconds=after, status_code=status)
-    if status >= 500 or status in RETRYABLE:
-        return AttemptUnavailable(f"http_{status}", detail, retryable=True, retry_after_seconds=after, status_code=status)
-    return AttemptRefused(error.code or f"http_{status}", detail, retryable=False, status_code=status)
-
-
-def _retry_after(response: httpx2.Response) -> float | None:
-    """Return how long the provider asks to wait (in seconds), from retry-after-ms or retry-after (seconds or an HTTP date)."""
-    headers = response.headers
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        if "retry-after" not in headers:
-            return None
-        try:
-            return max(0.0, float(headers["retry-after"]))
-        except ValueError:
-            until = parsedate_to_datetime(headers["retry-after"])
-            said = parsedate_to_datetime(headers["date"])
-            return max(0.0, (until - said).total_seconds())
-    except (ValueError, KeyError, TypeError):
-        return None

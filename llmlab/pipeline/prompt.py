@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmlab.errors import BadInput
 from llmlab.protocol.canonical import digest
@@ -24,20 +24,36 @@ USER = """\
 {% endfor -%}
 Question: {{ question }}"""
 
+_VALUES = ("documents", "question")
+
+
+class Document(NamedTuple):
+    """A text to answer from."""
+
+    id: str
+    title: str
+    text: str
+
 
 @dataclass(frozen=True)
 class Prompt:
     """Templates for the messages (Jinja, sandboxed).
 
     Args:
-        system: Template of the system message.
-        user: Template of the user's message; it sees `question` and `documents` (each with id, title and text).
+        system: Template of the system message; empty: there is none.
+        user: Template of the user's message. Both see `question` and `documents` (each with id, title and text).
+
+    Raises:
+        BadInput: A template is none, or uses a name that is not there.
     """
 
     system: str = SYSTEM
     user: str = USER
 
     def __post_init__(self) -> None:
+        for name, template in (("system", self.system), ("user", self.user)):
+            if not isinstance(template, str):
+                raise BadInput(f"Prompt: {name} is the text of a template, not {type(template).__name__}")
         _ = self._templates
 
     @cached_property
@@ -48,15 +64,20 @@ class Prompt:
     @cached_property
     def _templates(self) -> tuple[Any, Any]:
         from jinja2 import StrictUndefined, TemplateError
+        from jinja2.meta import find_undeclared_variables
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False)
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
         try:
-            return environment.from_string(self.system), environment.from_string(self.user)
+            used = [find_undeclared_variables(environment.parse(template)) for template in (self.system, self.user)]
+            system, user = environment.from_string(self.system), environment.from_string(self.user)
         except TemplateError as error:
             raise BadInput(f"the prompt is no valid template: {error}") from error
+        if unknown := sorted(set().union(*used) - {*_VALUES, *environment.globals}):
+            raise BadInput(f"the prompt uses {', '.join(unknown)}, and there is: {', '.join(_VALUES)}")
+        return system, user
 
-    def messages(self, question: str, documents: Sequence[Any] = (), history: Sequence[Mapping[str, str]] = ()) -> list[dict[str, str]]:
+    def messages(self, question: str, documents: Iterable[Any] = (), history: Iterable[Mapping[str, str]] = ()) -> list[dict[str, str]]:
         """Return the chat messages for a question.
 
         Args:
@@ -65,35 +86,46 @@ class Prompt:
             history: Earlier messages (role and content), oldest first.
 
         Raises:
-            BadInput: The template asks for something that is not there, or a document has no text.
+            BadInput: A template cannot be filled in, a document has no text, or an earlier message has no role or content.
         """
-        from jinja2 import TemplateError
-
-        system, user = self._templates
-        values = {"question": question, "documents": [_document(number, one) for number, one in enumerate(documents, 1)]}
+        values = {"question": question, "documents": as_documents(documents)}
         try:
-            first, last = system.render(values), user.render(values)
-        except TemplateError as error:
-            raise BadInput(f"the prompt cannot be filled in: {error}; it may use question and documents (id, title, text)") from error
-        return [
-            {"role": "system", "content": first},
-            *({"role": message["role"], "content": message["content"]} for message in history),
-            {"role": "user", "content": last},
-        ]
+            first, last = (template.render(values) for template in self._templates)
+        except Exception as error:  # a template is a program: whatever it raises is its own
+            raise BadInput(f"the prompt cannot be filled in: {error}; a document has id, title and text") from error
+        start = [{"role": "system", "content": first}] if first else []
+        return [*start, *_as_messages(history), {"role": "user", "content": last}]
 
 
-def document_id(number: int, document: Any) -> str:
-    """Return the id of the document that stands at place `number` (from 1)."""
-    return str(_document(number, document)["id"])
+def as_documents(given: Iterable[Any]) -> tuple[Document, ...]:
+    """Return texts, mappings or objects (with id, title and text) as documents; those without an id are numbered from 1.
+
+    Raises:
+        BadInput: It is one text instead of several, or a document has no text.
+    """
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+        raise BadInput(f"documents is a list, as in [document], not one {type(given).__name__}")
+    return tuple(one if isinstance(one, Document) else _as_document(number, one) for number, one in enumerate(given, 1))
 
 
-def _document(number: int, document: Any) -> Mapping[str, Any]:
-    if isinstance(document, str):
-        return {"id": f"document-{number}", "title": "", "text": document}
-    if isinstance(document, Mapping):
-        found = {name: document.get(name, "") for name in ("id", "title", "text")}
-    else:
-        found = {name: getattr(document, name, "") for name in ("id", "title", "text")}
-    if not found["text"]:
-        raise BadInput(f"document {number} has no text; give a string, or id, title and text")
-    return {**found, "id": found["id"] or f"document-{number}"}
+def _as_document(number: int, given: Any) -> Document:
+    if isinstance(given, str):
+        given = {"text": given}
+    part = given.get if isinstance(given, Mapping) else lambda name: getattr(given, name, None)
+    text = part("text")
+    if not isinstance(text, str) or not text:
+        raise BadInput(f"document {number} has no text; give a string, or a mapping or an object with id, title and text")
+    named, title = part("id"), part("title")
+    return Document(f"document-{number}" if named in (None, "") else str(named), "" if title is None else str(title), text)
+
+
+def _as_messages(history: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+    if isinstance(history, str | Mapping) or not isinstance(history, Iterable):
+        raise BadInput(f"history is a list of messages, oldest first, not one {type(history).__name__}")
+    messages = []
+    for number, message in enumerate(history, 1):
+        parts = [message.get(name) for name in ("role", "content")] if isinstance(message, Mapping) else []
+        if not parts or not all(isinstance(part, str) for part in parts):
+            raise BadInput(f"message {number} of the history is a mapping with role and content, both texts, not {type(message).__name__}")
+        messages.append({"role": str(parts[0]), "content": str(parts[1])})
+    return messages

@@ -1,71 +1,86 @@
 """Routing: which attempts are made for a request, when, and which of them the user sees.
 
-Until content has been delivered, any failure is mended unseen: by a retry, by a hedge that was sent meanwhile, or by the next route. The attempt
-whose content comes first wins; the others are cancelled. One deadline stands over all of it, and no attempt starts that cannot finish.
+Until content has been delivered, any failure is mended unseen: by a retry, by a hedge that was sent meanwhile, or by the next route. The
+attempt whose content comes first wins; the others are cancelled. One deadline stands over all of it.
 
 Notebook: 00_start_here.ipynb
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import openai
 
-from llmlab.errors import AttemptFailed, AttemptTimeout, BadInput
+from llmlab.errors import AttemptFailed, BadInput
 from llmlab.pipeline.call import Call, Clocks
+from llmlab.pipeline.clocks import check_seconds
+from llmlab.pipeline.race import Race
 from llmlab.pipeline.trace import Trace
-from llmlab.protocol import identity
+from llmlab.protocol import canonical
 from llmlab.protocol.draws import uniform
 from llmlab.protocol.models import resolve
 
-SHORTEST_ATTEMPT_SECONDS = 0.2
-"""An attempt is not started when less time than this is left."""
+LONGEST_RETRY_AFTER_SECONDS = 120.0
+"""A provider that asks for more is not waited for, as the client has it."""
+_OWN = {"model": "model", "messages": "prompt", "stream": "stream", "stream_options": "stream", "n": "samples"}
+_Before = Callable[["Route", str, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """Tries again what may be mended: `min(longest, base * 2**n)` seconds later, of which a random half is waited; or what the provider asks.
+    """Tries again what may be mended.
 
-    The wait is the "equal jitter" of AWS's article on back-off: half of it fixed, half random. A provider's retry-after is honored instead where
-    it leaves time for the attempt.
+    The wait before retry n (from 1) is w * (1 + u) / 2 with w = min(longest, base * 2**(n - 1)) and u uniform in (0, 1): half of it fixed, half
+    random, the "equal jitter" of AWS's article on back-off. Where the provider says how long (retry-after), that is waited instead.
+
+    A retry that would have to wait longer than `longest_seconds` gives way to the next route if there is one; one that would not fit before the
+    deadline is not made.
     """
 
     attempts: int = 2
     """Attempts on one route, the first included."""
     base_seconds: float = 0.25
+    """Longest wait before the first retry."""
     longest_seconds: float = 4.0
+    """Longest wait before any."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.attempts, int) or self.attempts < 1:
+        if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:
             raise BadInput(f"Retry: attempts is a whole number of at least 1 (1: no retry), not {self.attempts!r}")
-        if not 0 <= self.base_seconds <= self.longest_seconds < math.inf:
-            raise BadInput(f"Retry: 0 <= base_seconds <= longest_seconds, not {self.base_seconds!r} and {self.longest_seconds!r}")
+        check_seconds("Retry: base_seconds", self.base_seconds, least=0)
+        check_seconds("Retry: longest_seconds", self.longest_seconds, least=self.base_seconds)
 
-    def wait_seconds(self, failed: int, error: AttemptFailed) -> float:
-        """Return how long to wait after the `failed`-th failure (from 1) in a row."""
+    def wait_seconds(self, failed: int, error: AttemptFailed, *key: object) -> float:
+        """Return how long to wait after a failure (in seconds).
+
+        Args:
+            failed: How many attempts on the route have failed, this one included.
+            error: The failure.
+            key: What the jitter is keyed with: whose request, which route.
+        """
         if error.retry_after_seconds is not None:
             return error.retry_after_seconds
-        most = min(self.longest_seconds, self.base_seconds * 2 ** (failed - 1))
-        return most * (0.5 + 0.5 * uniform("Retry", identity.current(), failed))
+        most = min(self.longest_seconds, self.base_seconds * 2.0 ** min(failed - 1, 60))
+        return most * (0.5 + 0.5 * uniform("Retry", "wait", *key, failed))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hedge:
-    """Sends a second attempt when the first has shown nothing after a while; the first content wins."""
+    """Sends a second attempt when the first has shown nothing after a while; the first content wins.
+
+    It is there for slowness, not for failures: when all routes have failed before its time, it is not sent.
+    """
 
     after_seconds: float = 1.5
-    """How long the first attempt may be silent (in seconds)."""
+    """How long there may be silence (in seconds)."""
     route: str | None = None
-    """Name of the route for the second attempt; None: the same."""
+    """Name of the route for the second attempt; None: the one that is silent."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.after_seconds < math.inf:
-            raise BadInput(f"Hedge: after_seconds is a time of 0 seconds or more, not {self.after_seconds!r}")
+        check_seconds("Hedge: after_seconds", self.after_seconds, least=0)
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,10 @@ class Route:
         stream: Whether the attempt is streamed on the wire.
         clocks: What an attempt may take.
         max_output_tokens: Longest answer (in tokens), or None.
-        parameters: Further fields of the request's body.
+        parameters: Further fields of the request's body, as in {"temperature": 0}.
+
+    Raises:
+        BadInput: One of them cannot be used; the message says what is allowed.
 
     Notebook: 00_start_here.ipynb
     """
@@ -88,15 +106,34 @@ class Route:
     model: str = field(kw_only=True)
     client: openai.AsyncOpenAI | None = field(default=None, kw_only=True, repr=False, compare=False)
     stream: bool = field(default=True, kw_only=True)
-    clocks: Clocks = field(default=Clocks(), kw_only=True)
+    clocks: Clocks = field(default_factory=Clocks, kw_only=True)
     max_output_tokens: int | None = field(default=None, kw_only=True)
-    parameters: dict[str, Any] = field(default_factory=dict, kw_only=True)
+    parameters: dict[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
 
     def __post_init__(self) -> None:
         if not self.name or not isinstance(self.name, str):
             raise BadInput(f"a route needs a name for tables and traces, not {self.name!r}")
-        if self.max_output_tokens is not None and self.max_output_tokens < 1:
-            raise BadInput(f"Route {self.name!r}: max_output_tokens is at least 1, or None, not {self.max_output_tokens!r}")
+        if not self.model or not isinstance(self.model, str):
+            raise BadInput(f"Route {self.name!r}: model is the name of a model or an alias (fast, main, strong), not {self.model!r}")
+        if not isinstance(self.clocks, Clocks):
+            raise BadInput(f"Route {self.name!r}: clocks is a Clocks(...), not {self.clocks!r}")
+        tokens = self.max_output_tokens
+        if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1):
+            raise BadInput(f"Route {self.name!r}: max_output_tokens is a whole number of at least 1, or None, not {tokens!r}")
+        check_client(f"route {self.name!r}", self.client)
+        self._check_parameters()
+        object.__setattr__(self, "parameters", dict(self.parameters))
+
+    def _check_parameters(self) -> None:
+        if not isinstance(self.parameters, dict):
+            raise BadInput(f"Route {self.name!r}: parameters is a dictionary, as in {{'temperature': 0}}, not {self.parameters!r}")
+        for name in _OWN:
+            if name in self.parameters:
+                raise BadInput(f"Route {self.name!r}: {name!r} is no parameter of a route; the pipeline sets it itself")
+        try:
+            canonical.dumps(self.parameters)
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"Route {self.name!r}: the parameters cannot be written as JSON: {error}") from error
 
     def body(self, messages: list[dict[str, str]]) -> dict[str, Any]:
         """Return the JSON of a chat completion."""
@@ -108,24 +145,26 @@ class Route:
         return body
 
 
+def check_client(whose: str, client: object) -> None:
+    """Raise `BadInput` for a client that cannot be used here."""
+    if client is not None and not isinstance(client, openai.AsyncOpenAI):
+        advice = "; the synchronous client would stop the loop" if isinstance(client, openai.OpenAI) else ""
+        raise BadInput(f"the client of {whose} is an openai.AsyncOpenAI, not {type(client).__name__}{advice}: use llmlab.client(...)")
+
+
 @dataclass(slots=True)
 class Request:
-    """What the router needs to know of one request."""
+    """What the router needs to know of one request, and what it tells."""
 
     messages: list[dict[str, str]]
     prompt_version: str
     trace: Trace
-    deadline: float | None
-    client: openai.AsyncOpenAI | None
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One chain of attempts: retries on a route, then the next route. A hedge is a lane of its own, one attempt long."""
-
-    routes: Sequence[Route]
-    role: str
-    failed: int = 0
+    deadline: float | None = None
+    """When it must have ended (in seconds on the loop's clock)."""
+    client: openai.AsyncOpenAI | None = None
+    """For routes without their own."""
+    winner: tuple[Route, Call] | None = None
+    """Whose content was taken; set by the router."""
 
 
 class Router:
@@ -133,27 +172,34 @@ class Router:
 
     Args:
         routes: The first is taken; the others, in turn, are its fallbacks.
-        retry: What is tried again.
+        retry: What is tried again; None: nothing.
         hedge: A second attempt in time, or None.
-        before_attempt: Called before each attempt with its route, its role and its number; what it raises ends the request.
+        before_attempt: Called before each attempt with its route, its role and its number. An `AttemptFailed` that it raises is a veto: the
+            attempt is not made, as if it had failed; anything else ends the request and reaches the caller.
     """
 
     def __init__(
-        self, routes: Sequence[Route], retry: Retry, hedge: Hedge | None, before_attempt: Callable[[Route, str, int], None] | None
+        self, routes: Sequence[Route], retry: Retry | None = None, hedge: Hedge | None = None, before_attempt: _Before | None = None
     ) -> None:
-        self._routes, self._retry, self._hedge, self._before = routes, retry, hedge, before_attempt
+        self._routes, self._retry, self._hedge, self._before = routes, retry or Retry(attempts=1), hedge, before_attempt
 
-    async def run(self, request: Request, *, deliver: bool) -> AsyncIterator[str]:
+    async def run(self, request: Request, *, deliver: bool) -> AsyncGenerator[str, None]:
         """Yield the pieces of the answer.
 
         Args:
             request: What is asked.
-            deliver: Whether pieces are shown as they come. Otherwise all of the answer is one piece, and what breaks in its middle can be mended.
+            deliver: Whether pieces are shown as they come. Otherwise the answer is one piece, and what breaks in its middle is mended.
 
         Raises:
-            AttemptFailed: No attempt gave an answer; or the winning one broke after content was delivered, for two models are never spliced.
+            AttemptFailed: No attempt gave an answer; or the winning one broke off after content was delivered, for two models are never
+                spliced.
         """
-        race = _Race(self, request)
+        for route in self._routes:
+            if route.client is None and request.client is None:
+                raise BadInput(
+                    f"route {route.name!r} has no client; give it one (client=llmlab.client(...)), or run the pipeline in a Lab"
+                )
+        race = Race(self._routes, self._retry, self._hedge, self._before, request)
         try:
             while True:
                 call = await race.winner()
@@ -164,147 +210,13 @@ class Router:
                             delivered = True
                             yield piece
                 except AttemptFailed as error:
-                    await race.lost(call, error)
-                    if delivered or not race.may_go_on:
+                    race.broke(call, error, final=delivered)
+                    if delivered:
                         raise
                     continue
-                await race.won(call)
-                if not deliver:
+                race.won(call)
+                if not deliver and call.text:
                     yield call.text
                 return
         finally:
             await race.close()
-
-
-class _Race:
-    """The attempts of one request that are under way."""
-
-    def __init__(self, router: Router, request: Request) -> None:
-        self._router, self._request = router, request
-        self._now = asyncio.get_running_loop().time
-        self._open: dict[asyncio.Task[None], tuple[Call, _Lane]] = {}
-        self._due: list[tuple[float, _Lane]] = []
-        self._lanes: dict[Call, _Lane] = {}
-        self._count = 0
-        self._last_error: AttemptFailed | None = None
-        self._start(_Lane(router._routes, "primary"))
-        if router._hedge is not None:
-            hedge = router._hedge
-            route = next(route for route in router._routes if hedge.route in (None, route.name))
-            self._due.append((self._now() + hedge.after_seconds, _Lane([route], "hedge")))
-
-    @property
-    def may_go_on(self) -> bool:
-        """Whether anything is under way or planned."""
-        return bool(self._open or self._due)
-
-    def _left(self) -> float:
-        return math.inf if self._request.deadline is None else self._request.deadline - self._now()
-
-    def _start(self, lane: _Lane) -> None:
-        route, request = lane.routes[0], self._request
-        client = route.client or request.client
-        if client is None:
-            raise BadInput(f"route {route.name!r} has no client; give it one (client=llmlab.client(...)), or run the pipeline in a Lab")
-        if self._router._before is not None:
-            self._router._before(route, lane.role, self._count)
-        call = Call(
-            client,
-            route.body(request.messages),
-            route.clocks,
-            request.deadline,
-            request=identity.current(),
-            ordinal=self._count,
-            role=lane.role,
-            route=route.name,
-            prompt_version=request.prompt_version,
-        )
-        self._count += 1
-        self._open[asyncio.ensure_future(call.open())] = (call, lane)
-        self._lanes[call] = lane
-
-    async def winner(self) -> Call:
-        """Return the attempt whose content came first; the others are cancelled."""
-        while True:
-            now = self._now()
-            for due, lane in sorted((one for one in self._due if one[0] <= now), key=lambda one: one[0]):
-                self._due.remove((due, lane))
-                self._start(lane)
-            if not self.may_go_on:
-                raise self._last_error or AttemptTimeout("timeout_deadline", "no time was left for an attempt", retryable=False)
-            wait = max(0.0, min(due for due, _ in self._due) - now) if self._due else None
-            if not self._open:
-                await asyncio.sleep(wait or 0.0)
-                continue
-            finished, _ = await asyncio.wait(self._open, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-            winners = []
-            for task, (call, lane) in list(self._open.items()):  # in the order of sending, so that ties are settled alike everywhere
-                if task not in finished:
-                    continue
-                del self._open[task]
-                error = task.exception()
-                if error is None:
-                    winners.append(call)
-                elif isinstance(error, AttemptFailed):
-                    await self._record(call, "failed", error.reason)
-                    self._plan_next(lane, error)
-                else:
-                    await self._record(call, "failed", type(error).__name__)
-                    raise error
-            if winners:
-                self._due.clear()
-                await self._cancel_open()
-                for late in winners[1:]:
-                    await self._record(late, "cancelled", "lost the race")
-                trace = self._request.trace
-                trace.committed = winners[0]._labels["ordinal"]
-                first = winners[0].first_content_at
-                trace.committed_at = None if first is None else first - trace.began
-                return winners[0]
-
-    def _plan_next(self, lane: _Lane, error: AttemptFailed) -> None:
-        """Plan what follows a failure: the same route again, the next route, or nothing."""
-        self._last_error = error
-        if lane.role == "hedge":
-            return
-        lane.failed += 1
-        if error.retryable and lane.failed < self._router._retry.attempts:
-            wait = self._router._retry.wait_seconds(lane.failed, error)
-            if wait + SHORTEST_ATTEMPT_SECONDS <= self._left() and (wait <= self._router._retry.longest_seconds or len(lane.routes) == 1):
-                lane.role = "retry" if lane.role in ("primary", "retry") else lane.role
-                self._due.append((self._now() + wait, lane))
-                return
-        if len(lane.routes) > 1 and self._left() >= SHORTEST_ATTEMPT_SECONDS:
-            self._due.append((self._now(), _Lane(lane.routes[1:], "fallback")))
-        elif not error.retryable:  # what the first attempt may not have, a hedge may not have either
-            self._due = [(due, other) for due, other in self._due if other.role != "hedge"]
-
-    async def lost(self, call: Call, error: AttemptFailed) -> None:
-        """Record that the winner broke off, and plan what follows."""
-        lane = self._lanes[call]
-        await self._record(call, "failed", error.reason)
-        self._request.trace.committed = self._request.trace.committed_at = None
-        self._plan_next(lane, error)
-
-    async def won(self, call: Call) -> None:
-        """Record that the winner came to its end."""
-        await self._record(call, "ok", "")
-
-    async def _record(self, call: Call, status: str, reason: str) -> None:
-        del self._lanes[call]
-        self._request.trace.attempts.append(await call.close(status, reason))
-
-    async def _cancel_open(self) -> None:
-        for task, (call, _) in list(self._open.items()):
-            task.cancel()
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()
-            await self._record(call, "cancelled", "lost the race")
-        self._open.clear()
-
-    async def close(self) -> None:
-        """Cancel what is under way, also when the request itself is cancelled."""
-        await self._cancel_open()
-        for call in list(self._lanes):
-            await self._record(call, "cancelled", "abandoned")

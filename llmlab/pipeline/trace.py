@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmlab.protocol.attempt import Attempt
+from llmlab.protocol.attempt import Attempt, Usage
+from llmlab.protocol.draws import microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Stage(NamedTuple):
-    """One stage of the pipeline. Times are seconds since the question came in."""
+    """One stage of the pipeline. Times are seconds since the question came in, in whole microseconds."""
 
     name: str
     start: float
@@ -32,6 +33,7 @@ class Trace:
     """When the question came in (in seconds on the loop's clock)."""
     stages: list[Stage] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
+    """In the order in which they ended."""
     committed: int | None = None
     """Ordinal of the attempt whose content was delivered."""
     committed_at: float | None = None
@@ -45,45 +47,70 @@ class Trace:
         try:
             yield note
         finally:
-            self.stages.append(Stage(name, start, clock() - self.began, " ".join(note)))
+            self.stages.append(Stage(name, microseconds(start), microseconds(clock() - self.began), ", ".join(note)))
+
+    @property
+    def sent(self) -> list[Attempt]:
+        """The attempts in the order of sending."""
+        return sorted(self.attempts, key=lambda attempt: attempt.ordinal)
 
     @property
     def frame(self) -> pd.DataFrame:
-        """A row a stage and a row an attempt: kind, name, role, start, first_content, end (in seconds), status, reason, tokens, USD, source."""
+        """A row a stage, then a row an attempt.
+
+        Columns: kind, name, role, start, first_content, end (in seconds since the question came in), status ("won" for the attempt that was
+        delivered), reason, tokens, usd, source. What is unknown is missing, never 0.
+        """
         import pandas as pd
 
         rows: list[dict[str, object]] = [
             {"kind": "stage", "name": stage.name, "start": stage.start, "end": stage.end, "reason": stage.note} for stage in self.stages
         ]
-        for attempt in sorted(self.attempts, key=lambda attempt: attempt.ordinal):
-            first = attempt.first_content_at
-            rows.append(
-                {
-                    "kind": "attempt",
-                    "name": f"{attempt.route} #{attempt.ordinal}",
-                    "role": attempt.role,
-                    "start": attempt.sent_at - self.began,
-                    "first_content": None if first is None else first - self.began,
-                    "end": attempt.ended_at - self.began,
-                    "status": "won" if attempt.ordinal == self.committed and attempt.status == "ok" else attempt.status,
-                    "reason": attempt.reason,
-                    "tokens": (attempt.prompt_tokens or 0) + (attempt.completion_tokens or 0),
-                    "usd": None if attempt.cost_usd is None else float(attempt.cost_usd),
-                    "source": attempt.source,
-                }
-            )
+        rows += [
+            {
+                "kind": "attempt",
+                "name": f"{attempt.route} #{attempt.ordinal}",
+                "role": attempt.role,
+                "start": self._since(attempt.sent_at),
+                "first_content": None if attempt.first_content_at is None else self._since(attempt.first_content_at),
+                "end": self._since(attempt.ended_at),
+                "status": "won" if attempt.ordinal == self.committed and attempt.status == "ok" else attempt.status,
+                "reason": attempt.reason,
+                "tokens": _tokens(attempt),
+                "usd": None if attempt.cost_usd is None else float(attempt.cost_usd),
+                "source": attempt.source,
+            }
+            for attempt in self.sent
+        ]
         columns = ["kind", "name", "role", "start", "first_content", "end", "status", "reason", "tokens", "usd", "source"]
-        return pd.DataFrame(rows, columns=columns).astype({"start": float, "first_content": float, "end": float, "usd": float})
+        numbers = {"start": float, "first_content": float, "end": float, "tokens": float, "usd": float}
+        return pd.DataFrame(rows, columns=columns).astype(numbers)
 
     def __str__(self) -> str:
-        lines = [f"{stage.name:<16} {stage.start:7.3f} .. {stage.end:7.3f} s  {stage.note}".rstrip() for stage in self.stages]
-        for attempt in self.attempts:
-            first = attempt.first_content_seconds
-            cost = "price unknown" if attempt.cost_usd is None else f"{attempt.cost_usd:.6f} USD"
-            lines.append(
-                f"  attempt {attempt.ordinal} {attempt.role:<8} {attempt.route}/{attempt.snapshot or attempt.model}: "
-                f"{attempt.status}{' ' + attempt.reason if attempt.reason else ''}, first content "
-                f"{'never' if first is None else f'{first:.3f} s'}, {attempt.seconds:.3f} s, "
-                f"{attempt.prompt_tokens or 0} + {attempt.completion_tokens or 0} tokens, {cost}, {attempt.source or 'source unknown'}"
-            )
+        wide = max((len(stage.name) for stage in self.stages), default=0)
+        lines = [f"{stage.name:<{wide}}  {stage.start:7.3f} .. {stage.end:7.3f} s  {stage.note}".rstrip() for stage in self.stages]
+        lines += [self._line(attempt) for attempt in self.sent]
         return "\n".join(lines)
+
+    def _line(self, attempt: Attempt) -> str:
+        first = attempt.first_content_seconds
+        word = f"{attempt.status} ({attempt.reason})" if attempt.reason else attempt.status
+        about = "~" if attempt.usage == Usage.ESTIMATED else ""
+        parts = [
+            word,
+            "no content" if first is None else f"first content after {first:.3f} s",
+            "tokens unknown" if attempt.prompt_tokens is None else f"{about}{attempt.prompt_tokens} + {attempt.completion_tokens} tokens",
+            "cost unknown" if attempt.cost_usd is None else f"{about}{attempt.cost_usd:.6f} USD",
+            attempt.source or "source unknown",
+        ]
+        return (
+            f"  #{attempt.ordinal} {attempt.role:<8}  {self._since(attempt.sent_at):7.3f} .. {self._since(attempt.ended_at):7.3f} s  "
+            f"{attempt.route}/{attempt.snapshot or attempt.model}: {', '.join(parts)}"
+        )
+
+    def _since(self, at: float) -> float:
+        return microseconds(at - self.began)
+
+
+def _tokens(attempt: Attempt) -> int | None:
+    return None if attempt.prompt_tokens is None else attempt.prompt_tokens + (attempt.completion_tokens or 0)

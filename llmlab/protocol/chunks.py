@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import from_json
@@ -27,16 +28,22 @@ def has_content(chunk: dict[str, Any]) -> bool:
         return False
     for choice in choices:
         delta = choice.get("delta") if isinstance(choice, dict) else None
-        if isinstance(delta, dict) and any(delta.get(name) for name in _CONTENT):
-            return True
+        if isinstance(delta, dict):
+            if delta.get("content"):  # nearly always
+                return True
+            for name in _CONTENT:
+                if delta.get(name):
+                    return True
     return False
 
 
 def text_of(chunk: dict[str, Any]) -> str:
     """Return the text that a chunk adds to the first choice."""
     choices = chunk.get("choices")
-    delta = choices[0].get("delta") if choices else None
-    return str(delta.get("content") or delta.get("refusal") or "") if delta else ""
+    first = choices[0] if isinstance(choices, list) and choices else None
+    delta = first.get("delta") if isinstance(first, dict) else None
+    text = delta.get("content") or delta.get("refusal") if isinstance(delta, dict) else None
+    return text if isinstance(text, str) else ""
 
 
 def usage_of(reply: dict[str, Any] | None) -> dict[str, int] | None:
@@ -51,17 +58,21 @@ def usage_of(reply: dict[str, Any] | None) -> dict[str, int] | None:
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if not isinstance(prompt, int) or not isinstance(completion, int):
         return None
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "cached_tokens": cached if isinstance(cached, int) else 0,
-        "reasoning_tokens": reasoning if isinstance(reasoning, int) else 0,
+        "cached_tokens": _detail(usage, "prompt_tokens_details", "cached_tokens"),
+        "reasoning_tokens": _detail(usage, "completion_tokens_details", "reasoning_tokens"),
     }
 
 
-def estimated_usage(messages: list[dict[str, Any]], text: str) -> dict[str, int]:
+def _detail(usage: dict[str, Any], details: str, name: str) -> int:
+    found = usage.get(details)
+    number = found.get(name) if isinstance(found, dict) else None
+    return number if isinstance(number, int) else 0
+
+
+def estimated_usage(messages: Sequence[object], text: str) -> dict[str, int]:
     """Return the token counts of an attempt that broke off before its provider reported any."""
     prompt, completion = tokens.count_messages(messages), tokens.count(text)
     return {"prompt_tokens": prompt, "completion_tokens": completion, "cached_tokens": 0, "reasoning_tokens": 0}

@@ -9,80 +9,79 @@ Notebook: 00_start_here.ipynb
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import heapq
+import math
 import random
-import selectors
+import sys
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from contextvars import Context, copy_context
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
 
-from llmlab.errors import NotInVirtualTime, WaitingForever
+from llmlab.errors import NotInVirtualTime, SimulationError, WaitingForever
+from llmlab.protocol.waiting import who_waits
 
 T = TypeVar("T")
 
-_one_at_a_time = threading.Lock()
-_inside: contextvars.ContextVar[bool] = contextvars.ContextVar("llmlab_simulating", default=False)
+_NO_NETWORK = (
+    "a simulation has no network: sockets, servers and subprocesses live on the real clock. Give the client a transport "
+    "(llmlab.client(llmlab.wire.Simulator())), or run this with asyncio.run instead of llmlab.simulate."
+)
+_NO_THREADS = (
+    "a simulation has one thread: another would race its clock. Call asyncio.to_thread, which runs the function in place here, "
+    "or start the thread outside of llmlab.simulate."
+)
+_REFUSED = {
+    "socket.connect": _NO_NETWORK,
+    "socket.sendto": _NO_NETWORK,
+    "socket.getaddrinfo": _NO_NETWORK,
+    "socket.gethostbyname": _NO_NETWORK,
+    "_thread.start_new_thread": _NO_THREADS,
+    "_thread.start_joinable_thread": _NO_THREADS,
+}
+"""Audit events that a simulation refuses, and what to do instead."""
+_RESOLUTION = 1e-9
+"""Timers closer than this are due together (in seconds)."""
+_LAST_HOUR = 3600.0
+"""How long a cancelled task may clean up (in virtual seconds) before it counts as one that will not end."""
+_LOOK_SECONDS = 0.1
+"""How often a waiting thread looks whether it was cancelled or interrupted (in real seconds)."""
+
+_turn = threading.Lock()
+_thread_inside: int | None = None
 
 
-class _JumpingSelector(selectors.SelectSelector):
-    """Never waits: reports what is ready, else moves the loop's clock to the next timer."""
-
-    loop: VirtualTimeLoop
-    polled = 0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self.polled += 1
-        look = timeout is None or not self.polled & 63  # a wake-up from outside may wait for a few rounds of the loop's own work
-        ready = super().select(0) if look else []
-        if not ready and timeout is None:
-            raise WaitingForever(_who_waits(self.loop))
-        if not ready and timeout:
-            self.loop.jump()
-        return ready
-
-
-def _who_waits(loop: asyncio.AbstractEventLoop) -> str:
-    lines = []
-    for task in sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name()):
-        frames = task.get_stack(limit=1)
-        where = (
-            f"{frames[-1].f_code.co_qualname if hasattr(frames[-1].f_code, 'co_qualname') else frames[-1].f_code.co_name}"
-            if frames
-            else "?"
-        )
-        place = f"{frames[-1].f_code.co_filename.rsplit('/', 1)[-1]}:{frames[-1].f_lineno}" if frames else "?"
-        lines.append(f"  {task.get_name()} in {where} ({place})")
-    return (
-        "no timer is left, and these tasks wait for something that nothing will bring:\n"
-        + "\n".join(lines)
-        + "\nLook for an event that nobody sets, a queue that nobody fills, or a lock that is never released."
-    )
-
-
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose `time()` is the virtual time (in seconds since its start)."""
+class VirtualTimeLoop(asyncio.BaseEventLoop):
+    """An event loop whose `time()` is the virtual time (in seconds since its start). It opens no file and no socket."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._now = 0.0
-        selector = _JumpingSelector()
-        selector.loop = self
-        super().__init__(selector)
-        self._clock_resolution = 1e-9
+        self._clock_resolution = _RESOLUTION
+        self._selector = self
 
     def time(self) -> float:
         """Return the virtual time (in seconds since the loop's start)."""
         return self._now
 
-    def jump(self) -> None:
-        """Move to the earliest timer that was not cancelled."""
-        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        while scheduled and scheduled[0]._cancelled:  # type: ignore[attr-defined]
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False  # type: ignore[attr-defined]
-            self._timer_cancelled_count -= 1  # type: ignore[has-type]
-        if scheduled:
-            self._now = max(self._now, scheduled[0].when())
+    def select(self, timeout: float | None) -> Iterable[Any]:
+        """Jump to the next timer where asyncio would wait for it."""
+        if timeout == 0 or self._ready:  # type: ignore[attr-defined]  # another thread may have brought something just now
+            return ()
+        when = self._scheduled[0].when() if timeout is not None else math.inf  # type: ignore[attr-defined]
+        if when == math.inf:
+            raise WaitingForever(who_waits(self))
+        self._now = when
+        # Far from zero the floats are further apart than the resolution, and the timer would never be due.
+        self._clock_resolution = max(_RESOLUTION, 2 * math.ulp(when))
+        return ()
+
+    def _process_events(self, events: Iterable[Any]) -> None:
+        """There are none."""
+
+    def _write_to_self(self) -> None:
+        """Nobody has to be woken: `select` never waits."""
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
         """Run `func` in place, in no virtual time.
@@ -97,18 +96,17 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return future
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise NotInVirtualTime(
-            "a simulation has no network: sockets, servers and subprocesses live on the real clock. Give the client a transport "
-            "(llmlab.client(llmlab.wire.Simulator())), or run this with asyncio.run instead of llmlab.simulate."
-        )
+        raise NotInVirtualTime(_NO_NETWORK)
 
+    add_reader = remove_reader = add_writer = remove_writer = connect_read_pipe = connect_write_pipe = _refuse
     create_connection = create_server = create_unix_connection = create_unix_server = create_datagram_endpoint = _refuse
-    sock_connect = sock_accept = sock_recv = sock_sendall = getaddrinfo = subprocess_exec = subprocess_shell = _refuse
+    sock_connect = sock_accept = sock_recv = sock_recv_into = sock_recvfrom = sock_recvfrom_into = sock_sendall = sock_sendto = _refuse
+    getaddrinfo = getnameinfo = subprocess_exec = subprocess_shell = _refuse
 
 
 def simulating() -> bool:
     """Whether the caller runs inside a simulation."""
-    return _inside.get()
+    return _thread_inside is not None and _thread_inside == threading.get_ident()
 
 
 def simulate(work: Coroutine[Any, Any, T], *, seed: int = 0, on_start: Callable[[Callable[[], None]], None] | None = None) -> T:
@@ -120,79 +118,130 @@ def simulate(work: Coroutine[Any, Any, T], *, seed: int = 0, on_start: Callable[
     Args:
         work: What to run.
         seed: Seeds the global `random` inside.
-        on_start: Called with a function that cancels the work from any thread.
+        on_start: Called with a function that cancels the work from any thread; `simulate` then raises `asyncio.CancelledError`.
 
     Returns:
         What `work` returns.
 
     Raises:
         WaitingForever: All tasks wait for something that can't happen.
-        NotInVirtualTime: `work` opened a socket, used the sync client, or this was called within a simulation.
+        NotInVirtualTime: `work` opened a socket, started a thread, used the sync client, or this was called within a simulation.
+        SimulationError: A task ignores that it is cancelled.
 
     Notebook: 00_start_here.ipynb
     """
-    if not asyncio.iscoroutine(work):
-        raise TypeError(f"simulate takes a coroutine, as in simulate(main()), not {type(work).__name__}")
+    if not isinstance(work, Coroutine):
+        what = "a function; call it" if callable(work) else type(work).__name__
+        raise TypeError(f"simulate takes a coroutine, as in simulate(main()), not {what}")
     if simulating():
         work.close()
         raise NotInVirtualTime("this is already a simulation: await the coroutine instead of simulating it")
-    outcome: list[T] = []
-    trouble: list[BaseException] = []
-    cancels: list[Callable[[], None]] = []
-    started = threading.Event()
-
-    def run() -> None:
-        _inside.set(True)
-        loop = VirtualTimeLoop()
-        state = random.getstate()
-        random.seed(seed)
-        try:
-            task = loop.create_task(work)
-
-            def cancel() -> None:
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(task.cancel)
-
-            cancels.append(cancel)
-            started.set()
-            if on_start:
-                on_start(cancel)
-            outcome.append(loop.run_until_complete(task))
-        except BaseException as error:  # handed to the caller's thread
-            trouble.append(error)
-        finally:
-            started.set()
-            try:
-                _end(loop)
-            finally:
-                random.setstate(state)
-                loop.close()
-
-    with _one_at_a_time:
-        context = contextvars.copy_context()
-        thread = threading.Thread(target=context.run, args=(run,), name="llmlab-simulation", daemon=True)
+    simulation = _Simulation(work, seed)
+    thread = threading.Thread(target=copy_context().run, args=(simulation.run,), name="llmlab-simulation", daemon=True)
+    try:
+        if on_start:
+            on_start(simulation.cancel)
         thread.start()
-        started.wait()
-        try:
-            thread.join()
-        except BaseException:  # an interrupt in the caller's thread
-            for cancel in cancels:
-                cancel()
+        while thread.is_alive():  # an endless join cannot be interrupted on every system
+            thread.join(_LOOK_SECONDS)
+    except BaseException:
+        simulation.cancel()
+        if thread.ident is None:
+            work.close()
+        else:
             thread.join(5)
-            raise
-    if trouble:
-        raise trouble[0]
-    return outcome[0]
+        raise
+    if simulation.error is not None:
+        try:
+            raise simulation.error
+        finally:
+            del simulation  # the error holds this frame
+    return simulation.results[0]
 
 
-def _end(loop: VirtualTimeLoop) -> None:
-    """Cancel what is left, so that nothing outlives its simulation."""
+class _Simulation(Generic[T]):
+    """One run: waits for its turn, and leaves either a result or an error."""
+
+    def __init__(self, work: Coroutine[Any, Any, T], seed: int) -> None:
+        self._work, self._seed = work, seed
+        self._loop: VirtualTimeLoop | None = None
+        self._task: asyncio.Task[T] | None = None
+        self._cancelled = False
+        self.results: list[T] = []
+        self.error: BaseException | None = None
+
+    def cancel(self) -> None:
+        """Cancel the work, from any thread, also while it waits for its turn."""
+        self._cancelled = True
+        if self._loop is not None and self._task is not None:
+            with suppress(RuntimeError):  # it has ended, and its loop is closed
+                self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def run(self) -> None:
+        """Do it; runs in a thread of its own."""
+        global _thread_inside
+        while not _turn.acquire(timeout=_LOOK_SECONDS):
+            if self._cancelled:
+                self._work.close()
+                self.error = asyncio.CancelledError()
+                return
+        try:
+            _install_guard()
+            state = random.getstate()
+            random.seed(self._seed)
+            _thread_inside = threading.get_ident()
+            try:
+                self._run()
+            except BaseException as error:  # handed to the caller's thread
+                self.error = error
+            finally:
+                _thread_inside = None
+                random.setstate(state)
+        finally:
+            _turn.release()
+
+    def _run(self) -> None:
+        loop = self._loop = VirtualTimeLoop()
+        try:
+            self._task = loop.create_task(self._work)
+            if self._cancelled:
+                self._task.cancel()
+            try:
+                self.results.append(loop.run_until_complete(self._task))
+            finally:
+                stubborn = _end(loop)
+            if stubborn:
+                raise SimulationError(f"these tasks do not end when they are cancelled:\n{stubborn}")
+        finally:
+            loop.close()
+
+
+def _end(loop: VirtualTimeLoop) -> str:
+    """Cancel what is left, so that nothing outlives its simulation; return what will not be cancelled."""
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()
-    try:
+    with suppress(WaitingForever):
         if left:
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.run_until_complete(asyncio.wait(left, timeout=_LAST_HOUR))
         loop.run_until_complete(loop.shutdown_asyncgens())
-    except WaitingForever:
-        pass
+    for task in left:
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            context = {"message": "a task failed while its simulation ended", "exception": error, "task": task}
+            loop.call_exception_handler(context)
+    stubborn = asyncio.all_tasks(loop)
+    report = who_waits(loop) if stubborn else ""
+    for task in stubborn:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is reported here
+    return report
+
+
+@lru_cache(maxsize=1)
+def _install_guard() -> None:
+    """Refuse, from now on, what reaches out of a simulation from below asyncio. An audit hook cannot be taken back."""
+    sys.addaudithook(_guard)
+
+
+def _guard(event: str, _: tuple[Any, ...]) -> None:
+    if event in _REFUSED and simulating():
+        raise NotInVirtualTime(_REFUSED[event])

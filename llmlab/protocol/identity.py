@@ -6,6 +6,7 @@ whatever that task sends is counted within it. So the third attempt of case 7 me
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,9 @@ from pydantic_core import from_json
 
 HEADER = "x-llmlab-request"
 EXTENSION = "llmlab.stamp"
+_STAMPER = "llmlab.stamper"
 _REMEMBERED = 10_000
+_AFTER_VERSION = re.compile(r"/v\d+[a-z0-9]*/([^/]+)")
 
 
 class Stamp(NamedTuple):
@@ -27,7 +30,7 @@ class Stamp(NamedTuple):
     identity: str
     """Case and repetition, as in "q017/0"; empty where nobody said."""
     kind: str
-    """The call: "chat", "models", or the path."""
+    """The call: "chat", or the first part of the path after the version, as in "models"."""
     model: str
     """The model that was asked for; empty where the body names none."""
     ordinal: int
@@ -90,9 +93,12 @@ class Stamper:
         self._by_header: OrderedDict[str, Identity] = OrderedDict()
 
     def stamp(self, request: httpx2.Request) -> Stamp:
-        """Return the stamp of `request`, whose body was read; the first call makes it."""
+        """Return the stamp of `request`, whose body was read: the one that a transport further out has made, or a new one.
+
+        A request that comes back to the stamper that stamped it is sent again, and is another attempt.
+        """
         stamp = request.extensions.get(EXTENSION)
-        if isinstance(stamp, Stamp):
+        if isinstance(stamp, Stamp) and request.extensions.get(_STAMPER) is not self:
             return stamp
         identity = _current.get() or self._from_header(request)
         kind = _kind(request.url.path)
@@ -105,14 +111,16 @@ class Stamper:
             if isinstance(body, dict) and isinstance(body.get("model"), str):
                 model = body["model"]
         stamp = Stamp(identity.name, kind, model, identity.next_ordinal(kind, model), body)
-        request.extensions = {**request.extensions, EXTENSION: stamp}
+        request.extensions = {**request.extensions, EXTENSION: stamp, _STAMPER: self}
         return stamp
 
     def _from_header(self, request: httpx2.Request) -> Identity:
         name = request.headers.get(HEADER)
         if not name:
             return self._nameless
-        identity = self._by_header.setdefault(name, Identity(name))
+        identity = self._by_header.get(name)
+        if identity is None:
+            identity = self._by_header[name] = Identity(name)
         self._by_header.move_to_end(name)
         if len(self._by_header) > _REMEMBERED:
             self._by_header.popitem(last=False)
@@ -122,4 +130,5 @@ class Stamper:
 def _kind(path: str) -> str:
     if path.endswith("/chat/completions"):
         return "chat"
-    return path.rstrip("/").rsplit("/", 1)[-1] or "/"
+    after = _AFTER_VERSION.search(path)
+    return after[1] if after else path.rstrip("/").rsplit("/", 1)[-1] or "/"

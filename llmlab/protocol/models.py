@@ -44,5 +44,5 @@ def find(name: str) -> Model:
     """
     try:
         return KNOWN[resolve(name)]
-    except KeyError:
+    except (KeyError, TypeError):
         raise UnknownName("model", name, [*ALIASES, *KNOWN]) from None

@@ -7,6 +7,7 @@ colon is a comment. Only `data` matters to the chat protocol, so the other field
 from __future__ import annotations
 
 DONE = b"[DONE]"
+_BOM = b"\xef\xbb\xbf"
 
 
 class Events:
@@ -15,26 +16,33 @@ class Events:
     A chunk may end anywhere, also within a character or between CR and LF; text is decoded only when its event is whole.
     """
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_begun", "_rest", "_returned")
 
     def __init__(self) -> None:
         self._rest = b""
+        self._returned = False  # a CR has just ended a line, and a LF would belong to it
+        self._begun = False
 
     @property
     def rest(self) -> bytes:
-        """The bytes of an event that has begun and not ended."""
+        """The bytes of an event that has begun and not ended, with LF for every end of a line."""
         return self._rest
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the data fields that `data` completes, in order; events without data are dropped."""
+        if self._returned and data:
+            data = data.removeprefix(b"\n")
+            self._returned = False
+        if b"\r" in data:
+            self._returned = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         text = self._rest + data if self._rest else data
-        held = b""
-        if b"\r" in text:
-            if text.endswith(b"\r"):  # its LF may be in the next chunk
-                text, held = text[:-1], b"\r"
-            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *whole, rest = text.split(b"\n\n")
-        self._rest = rest + held
+        if not self._begun:
+            if len(text) < 3 and _BOM.startswith(text):
+                self._rest = text
+                return []
+            self._begun, text = True, text.removeprefix(_BOM)
+        *whole, self._rest = text.split(b"\n\n")
         fields = []
         for event in whole:
             if event.startswith(b"data: ") and b"\n" not in event:
@@ -46,10 +54,11 @@ class Events:
 
 def _data(event: bytes) -> bytes | None:
     """Return the joined data lines of one event, or None where it has none."""
-    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:") or line == b"data"]
     return b"\n".join(lines) if lines else None
 
 
 def encode(data: bytes) -> bytes:
-    """Return `data` as one event; each of its lines becomes a data line."""
-    return b"".join(b"data: " + line + b"\n" for line in data.split(b"\n")) + b"\n"
+    """Return `data` as one event; each of its lines, however it ends, becomes a data line."""
+    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    return b"".join(b"data: " + line + b"\n" for line in lines) + b"\n"

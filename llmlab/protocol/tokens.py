@@ -8,8 +8,9 @@ the simulator, and for a request that has not been answered yet.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
-_PIECE = re.compile(r" ?[^\W\d_]{1,8}|[^\W\d_]{1,6}| ?\d{1,3}| ?[^\w\s]|_|\s+(?!\S)|\s+", re.UNICODE)
+_PIECE = re.compile(r" ?[^\W\d_]{1,8}| ?\d{1,3}| ?[^\w\s]|_|\s+(?!\S)|\s")
 
 
 def split(text: str) -> list[str]:
@@ -22,9 +23,9 @@ def count(text: str) -> int:
     return len(_PIECE.findall(text))
 
 
-def count_messages(messages: list[dict[str, object]]) -> int:
+def count_messages(messages: Sequence[object]) -> int:
     """Return the estimated prompt tokens of chat `messages`: their text, and 4 for each message's frame, and 3 for the reply's."""
-    return 3 + sum(4 + count(content_text(message.get("content"))) for message in messages)
+    return 3 + sum(4 + count(content_text(message.get("content"))) for message in messages if isinstance(message, Mapping))
 
 
 def content_text(content: object) -> str:

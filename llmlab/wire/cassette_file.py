@@ -1,7 +1,7 @@
 """The file of a cassette: vcrpy's format, read and written with vcrpy's own pieces.
 
-YAML for people, JSON by the ending `.json` for big ones. Plain vcrpy replays what is written here: what it has no word for (a broken stream, a
-transport error, in JSON a body that is no text) stands under a key of its own, which vcrpy never reads.
+YAML for people, JSON by the ending `.json` for big ones. Plain vcrpy replays what is written here: what it has no word for (a broken
+stream, a transport error, in JSON a body that is no text) stands under a key of its own, which vcrpy never reads.
 
     metadata:            vcrpy's place for it
       llmlab: {recorded_at, sources, versions}
@@ -22,7 +22,7 @@ import yaml
 
 from llmlab.errors import BrokenCassette
 from llmlab.wire.cassette_formats import native
-from llmlab.wire.interaction import OURS, Interaction, body_bytes, from_plain, to_plain
+from llmlab.wire.interaction import OURS, Interaction, body_bytes, from_plain, is_text, to_plain
 
 
 @dataclass(slots=True)
@@ -77,7 +77,8 @@ def dump(path: Path, contents: Contents) -> bytes:
     shown: list[Interaction] = []
     apart: list[dict[str, Any]] = []
     for position, interaction in enumerate(contents.interactions):
-        if interaction.whole and "status" in interaction.response and not (as_json and _binary(interaction)):
+        whole = interaction.whole and "status" in interaction.response
+        if whole and (not as_json or (is_text(interaction.body) and is_text(body_bytes(interaction.response)))):
             shown.append(Interaction(interaction.request, {**interaction.response, "body": {"string": body_bytes(interaction.response)}}))
         else:
             apart.append({"position": position, **to_plain(interaction)})
@@ -192,12 +193,3 @@ def _text(dumper: Any, text: str) -> Any:
 
 
 _Dumper.add_representer(str, _text)
-
-
-def _binary(interaction: Interaction) -> bool:
-    for body in (interaction.body, body_bytes(interaction.response)):
-        try:
-            body.decode("utf-8")
-        except UnicodeDecodeError:
-            return True
-    return False

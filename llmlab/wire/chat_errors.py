@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _KEYS_PAGE = "https://platform.openai.com/account/api-keys"
 
 
-class Refusal(Exception):  # noqa: N818 - it never leaves the simulator: it becomes a response
+class Refusal(Exception):
     """A request that is answered with an error.
 
     Args:
@@ -62,9 +62,7 @@ def no_key() -> Refusal:
 def wrong_key(key: str) -> Refusal:
     """The key is not the one that is expected; it is shown masked."""
     masked = f"{key[:8]}{'*' * (len(key) - 12)}{key[-4:]}" if len(key) > 16 else f"{key[:2]}{'*' * max(2, len(key) - 4)}{key[-2:]}"
-    return Refusal(
-        401, f"Incorrect API key provided: {masked}. You can find your API key at {_KEYS_PAGE}.", code="invalid_api_key"
-    )
+    return Refusal(401, f"Incorrect API key provided: {masked}. You can find your API key at {_KEYS_PAGE}.", code="invalid_api_key")
 
 
 def unknown_model(name: str) -> Refusal:

@@ -18,12 +18,45 @@ _LONGEST_TEXT = 10_485_760
 _MOST_COMPLETION_TOKENS = {"fast": 16_384, "main": 16_384, "strong": 128_000}
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 _IGNORED = frozenset(
-    "frequency_penalty logit_bias metadata moderation prediction presence_penalty prompt_cache_key prompt_cache_options prompt_cache_retention "
-    "safety_identifier service_tier store top_p user verbosity".split()
+    [
+        "frequency_penalty",
+        "logit_bias",
+        "metadata",
+        "moderation",
+        "prediction",
+        "presence_penalty",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "top_p",
+        "user",
+        "verbosity",
+    ]
 )
 _READ = frozenset(
-    "max_completion_tokens max_tokens messages modalities model n parallel_tool_calls reasoning_effort response_format seed stop stream "
-    "stream_options temperature tool_choice tools logprobs top_logprobs".split()
+    [
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "modalities",
+        "model",
+        "n",
+        "parallel_tool_calls",
+        "reasoning_effort",
+        "response_format",
+        "seed",
+        "stop",
+        "stream",
+        "stream_options",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "logprobs",
+        "top_logprobs",
+    ]
 )
 
 
@@ -379,9 +412,7 @@ def _stop(body: dict[str, Any]) -> tuple[str, ...]:
     return tuple(word for word in stop if word)
 
 
-def _integer(
-    body: dict[str, Any], name: str, default: int | None, *, low: int | None = None, high: int | None = None
-) -> int | None:
+def _integer(body: dict[str, Any], name: str, default: int | None, *, low: int | None = None, high: int | None = None) -> int | None:
     value = body.get(name)
     if value is None:
         return default

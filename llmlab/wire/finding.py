@@ -1,28 +1,32 @@
-"""Which sentences of the documents answer the question: the simulated model's understanding, which is none.
+"""Which sentences of the documents answer the question: what the simulated model has for an understanding.
 
-Words are cut to a crude stem and weighed by how rare they are among the sentences at hand; a question about a price prefers sentences with a
-price, and so on. A second sentence is taken for what it adds. How much of the question is covered is also what tells the model that it does
-not know.
+Words are cut to a crude stem and weighed by how rare they are among the sentences at hand; a question about a price prefers sentences with
+a price, and so on. Further sentences are taken for what they add. How much of the question they cover is also what tells the model whether it
+knows, and it tells little: a question that the documents just miss shares its words with them.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections import Counter
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from rapidfuzz import process
+from rapidfuzz.distance import DamerauLevenshtein
 
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
 _END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bNo)(?<!\bMr)(?<!\bDr)(?<!\bvs)[.!?][\"')\]]*\s+|\n+")
 _SUFFIX = re.compile(r"(?<=\w{3})(?:ations?|ments?|ings?|edly|ies|ied|ed|es|ly|e|s|y)$")
-STOP = frozenset(
-    "a about again all also am an and any are as at be because been before being both but by can could d did do does doing done for from get gets "
-    "give go got had has have having he her here him his i if in into is it its itself just let ll may me might more most must my no not now of off "
-    "on once one only or our ours out over own please re s say shall she should so some still such t than that the their them then there these they "
-    "this those though through to too under up us ve very want was we well were what when where whether which while who whom whose why will with "
-    "without would yes yet you your yours hi hello thanks thank tell know need s m".split()
-)
+_STOP = """
+a about again all also am an and any are as at be because been before being both but by can could d did do does doing done for from get gets
+give go got had has have having he her here him his i if in into is it its itself just let ll may me might more most must my no not now of
+off on once one only or our ours out over own please re s say shall she should so some still such t than that the their them then there these
+they this those though through to too under up us ve very want was we well were what when where whether which while who whom whose why will
+with without would yes yet you your yours hi hello thanks thank tell know need m
+"""
+STOP = frozenset(_STOP.split())
 _SAME = {
     word: words[0]
     for words in (
@@ -49,15 +53,42 @@ _SAME = {
     for word in words
 }
 _KINDS = (
-    ("$", re.compile(r"\bhow much\b(?! [a-z]+ (?:and|goes|does|do|should|is|are)\b)|\b(?:costs?|price[ds]?|fees?|expensive|charge me|do (?:i|you|we) pay)\b", re.I),
-     re.compile(r"[$€£]\s?\d|\bfree\b|\bfees?\b")),
-    ("#time", re.compile(r"\b(?:how (?:long|soon|late|often|much longer)|when|until|(?:how many|last) (?:seconds|minutes|hours|days?|weeks|months|years))\b", re.I),
-     re.compile(r"\b\d+ (?:\w+ )?(?:second|minute|hour|day|week|month|year)|\b(?:once|twice|never)\b", re.I)),
-    ("#number", re.compile(r"\bhow (?:many|much|big|tall|far|hot|loud|wide|heavy)|\b(?:temperature|degrees|biggest|longest)\b", re.I), re.compile(r"\d")),
-    ("#may", re.compile(r"\b(?:can|could|may) (?:i|we|you|my|it|the)\b|\bam i allowed\b|\bis it possible\b", re.I),
-     re.compile(r"\b(?:can|cannot|may|must|never|do not|only|allowed)\b")),
+    (
+        "$",
+        re.compile(
+            r"\bhow much\b(?! [a-z]+ (?:and|goes|does|do|should|is|are)\b)"
+            r"|\b(?:costs?|price[ds]?|fees?|expensive|charge me|do (?:i|you|we) pay)\b",
+            re.IGNORECASE,
+        ),
+        re.compile(r"[$€£]\s?\d|\bfree\b|\bfees?\b"),
+    ),
+    (
+        "#time",
+        re.compile(
+            r"\b(?:how (?:long|soon|late|often|much longer)|when|until"
+            r"|(?:how many|last) (?:seconds|minutes|hours|days?|weeks|months|years))\b",
+            re.IGNORECASE,
+        ),
+        re.compile(r"\b\d+ (?:\w+ )?(?:second|minute|hour|day|week|month|year)|\b(?:once|twice|never)\b", re.IGNORECASE),
+    ),
+    (
+        "#number",
+        re.compile(r"\bhow (?:many|much|big|tall|far|hot|loud|wide|heavy)|\b(?:temperature|degrees|biggest|longest)\b", re.IGNORECASE),
+        re.compile(r"\d"),
+    ),
+    (
+        "#may",
+        re.compile(r"\b(?:can|could|may) (?:i|we|you|my|it|the)\b|\bam i allowed\b|\bis it possible\b", re.IGNORECASE),
+        re.compile(r"\b(?:can|cannot|may|must|never|do not|only|allowed)\b"),
+    ),
 )
-"""A kind of answer, how questions ask for it, and how sentences give it."""
+"""A kind of answer (it counts as one more word), how questions ask for it, and how sentences give it."""
+_FOCUS = re.compile(r"\b(?:which|whats?|how many|how much)\s+(?:is the |the |kinds? of |grams of )?([a-z]+)", re.IGNORECASE)
+_PARTS = re.compile(r"[?!.;:]\s+|,? (?:and|but) |, or |,? (?=(?:how|what|when|where|which|who|until when|by when) )", re.IGNORECASE)
+_PER_TITLE, _PER_DOCUMENT, _PER_PLACE, _LENGTH, _MEAN_WORDS = 0.2, 0.4, 0.06, 0.3, 9
+"""What a word in the title counts, what the whole document counts, what a later place costs, and what a long sentence loses."""
+_ADDED, _NEXT, _BEST_FOR_PART, _WHOLE = 1.0, 0.05, 0.4, 0.2
+"""What counts for a further sentence: new words, standing beside the best one, being best for a part of the question (beside the whole)."""
 
 
 class Document(NamedTuple):
@@ -86,8 +117,24 @@ class Found(NamedTuple):
     """The best sentences, best first."""
     also: tuple[Sentence, ...]
     """Sentences that add to the first one what it lacks, most useful first."""
+    uses: tuple[float, ...]
+    """How useful each of these is (about 0 to 2; the first one's own score is `best`)."""
+    best: float
     sure: float
     """How much of the question they cover (0 to 1)."""
+
+
+class _Shelf(NamedTuple):
+    """Documents made ready for search."""
+
+    sentences: tuple[Sentence, ...]
+    weights: dict[str, float]
+    """Weight of each stem: rarer is heavier."""
+    titles: tuple[frozenset[str], ...]
+    words: tuple[frozenset[str], ...]
+    """All stems of each document."""
+    rare: float
+    """Weight of a stem that occurs nowhere."""
 
 
 def stem(word: str) -> str:
@@ -115,84 +162,81 @@ def sentences(text: str) -> tuple[str, ...]:
     return tuple(sentence for sentence in found if len(sentence) > 2)
 
 
+@lru_cache(maxsize=8192)
+def _marked(text: str) -> frozenset[str]:
+    """Return the stems of a sentence, and the kinds of answer that it gives."""
+    return stems(text).union(kind for kind, _, gives in _KINDS if gives.search(text))
+
+
 @lru_cache(maxsize=512)
-def _sentences_of(documents: tuple[Document, ...]) -> tuple[tuple[Sentence, ...], dict[str, float], tuple[frozenset[str], ...]]:
-    """Return all sentences, the weight of each stem, and the stems of each title."""
-    everything = tuple(
-        Sentence(text, stems(text).union(kind for kind, _, gives in _KINDS if gives.search(text)), number, place)
+def _shelf(documents: tuple[Document, ...]) -> _Shelf:
+    held = tuple(
+        Sentence(text, _marked(text), number, place)
         for number, document in enumerate(documents)
         for place, text in enumerate(sentences(document.text))
     )
-    counts: dict[str, int] = {}
-    for sentence in everything:
-        for word in sentence.words:
-            counts[word] = counts.get(word, 0) + 1
-    weights = {word: math.log(1 + len(everything) / counts[word]) for word in sorted(counts)}
-    return everything, weights, tuple(stems(f"{document.title} {document.id}") for document in documents)
+    counts = Counter(word for sentence in held for word in sorted(sentence.words))
+    weights = {word: math.log(1 + len(held) / count) for word, count in counts.items()}
+    titles = tuple(stems(f"{document.title} {document.id}") for document in documents)
+    words = tuple(title.union(*(one.words for one in held if one.document == number)) for number, title in enumerate(titles))
+    return _Shelf(held, weights, titles, words, math.log(1 + len(held)))
 
 
-def find(documents: Sequence[Document], question: str) -> Found:
+@lru_cache(maxsize=512)
+def find(documents: tuple[Document, ...], question: str) -> Found:
     """Return the sentences of `documents` that fit `question`."""
-    everything, weights, titles = _sentences_of(tuple(documents))
-    if not everything:
-        return Found((), (), 0.0)
-    rare = math.log(1 + len(everything))
-    whole = _scores(question, everything, weights, titles, rare)
-    ranked = sorted(everything, key=lambda sentence: (-whole[sentence], sentence.document, sentence.place))
-    picked: list[Sentence] = []
-    parts = [part for part in _PARTS.split(question) if len(stems(part)) > 0]
-    if len(parts) > 1:
-        for part in parts[-3:]:
-            own = _scores(part, everything, weights, titles, rare)
-            picked.append(max(everything, key=lambda sentence: (own[sentence] + PW * whole[sentence], -sentence.document, -sentence.place)))
+    shelf = _shelf(documents)
+    if not shelf.sentences:
+        return Found((), (), (), 0.0, 0.0)
+    asked = _asked(question, shelf)
+    total = math.fsum(asked.values()) or 1.0
+    whole = _scores(asked, shelf)
+    ranked = sorted(shelf.sentences, key=lambda sentence: (-whole[sentence], sentence.document, sentence.place))
     best = ranked[0]
-    asked = {word: weights.get(word, rare) for word in sorted(_asked(question, weights))}
+    parts = [part for part in _PARTS.split(question) if stems(part)]
+    winners = set()
+    for part in parts[-3:] if len(parts) > 1 else ():
+        own = _scores(_asked(part, shelf), shelf)
+        winners.add(
+            max(shelf.sentences, key=lambda sentence: (own[sentence] + _WHOLE * whole[sentence], -sentence.document, -sentence.place))
+        )
+
+    def use(sentence: Sentence) -> float:
+        new = math.fsum(weight for word, weight in asked.items() if word in sentence.words and word not in best.words) / total
+        follows = sentence.document == best.document and abs(sentence.place - best.place) == 1
+        return _ADDED * new + whole[sentence] + _NEXT * follows + _BEST_FOR_PART * (sentence in winners)
+
+    also = sorted(ranked[1:14], key=lambda sentence: (-use(sentence), sentence.document, sentence.place))[:3]
+    said = shelf.titles[best.document].union(best.words, *(sentence.words for sentence in also[:2]))
+    sure = math.fsum(weight for word, weight in asked.items() if word in said) / total
+    for match in _FOCUS.finditer(question):
+        if match[1].lower() not in STOP and stem(match[1].lower()) not in said:
+            sure *= 0.6
+    return Found(tuple(ranked[:6]), tuple(also), tuple(use(sentence) for sentence in also), whole[best], sure)
+
+
+def _scores(asked: dict[str, float], shelf: _Shelf) -> dict[Sentence, float]:
+    """Return how well each sentence fits the words that are `asked` for (about 0 to 2)."""
     total = math.fsum(asked.values()) or 1.0
-
-
-    def adds(sentence: Sentence) -> float:
-        more = math.fsum(weight for word, weight in asked.items() if word in sentence.words and word not in best.words) / total
-        near = NEAR if sentence.document == best.document and abs(sentence.place - best.place) == 1 else 0.0
-        return MW * more + SW * whole[sentence] + near + PB * (sentence in picked)
-
-    also = sorted(ranked[1:14], key=lambda sentence: (-adds(sentence), sentence.document, sentence.place))
-    return Found(tuple(ranked[:6]), tuple(also[:3]), 0.0)
-
-PW, NEAR, MW, SW, PB = .2, 0.05, 1., 1., .4
-DW, TW, LW, FW = .4, .2, .3, .06
-_PARTS = re.compile(r"[?!.;:]\s+|,? (?:and|but) |, or |,? (?=(?:how|what|when|where|which|who|until when|by when) )", re.I)
-
-def _scores(question: str, everything: Any, weights: Any, titles: Any, rare: float) -> dict[Sentence, float]:
-    asked = {word: weights.get(word, rare) for word in sorted(_asked(question, weights))}
-    total = math.fsum(asked.values()) or 1.0
-    of = []
-    for number, title in enumerate(titles):
-        held = set(title).union(*(sentence.words for sentence in everything if sentence.document == number))
-        of.append(math.fsum(weight for word, weight in asked.items() if word in held) / total)
+    documents = [math.fsum(weight for word, weight in asked.items() if word in words) / total for words in shelf.words]
+    titles = [{word: weight for word, weight in asked.items() if word in title} for title in shelf.titles]
     scores = {}
-    for sentence in everything:
+    for sentence in shelf.sentences:
         own = math.fsum(weight for word, weight in asked.items() if word in sentence.words)
-        title = math.fsum(weight for word, weight in asked.items() if word in titles[sentence.document] and word not in sentence.words)
-        scores[sentence] = (own / (1 - LW + LW * len(sentence.words) / 9) + TW * title) / total + DW * of[sentence.document] - FW * sentence.document
+        title = math.fsum(weight for word, weight in titles[sentence.document].items() if word not in sentence.words)
+        long = 1 - _LENGTH + _LENGTH * len(sentence.words) / _MEAN_WORDS
+        place = _PER_DOCUMENT * documents[sentence.document] - _PER_PLACE * sentence.document
+        scores[sentence] = (own / long + _PER_TITLE * title) / total + place
     return scores
 
 
-def _asked(question: str, weights: dict[str, float]) -> list[str]:
-    return _mended(stems(question), weights) + [kind for kind, asks, _ in _KINDS if asks.search(question)]
-
-
-def _mended(words: frozenset[str], known: dict[str, float]) -> list[str]:
-    """Return `words`, those that nobody knows replaced by the nearest known one: people mistype."""
-    strange = [word for word in words if word not in known and len(word) > 3]
-    if not strange:
-        return list(words)
-    from rapidfuzz import process
-    from rapidfuzz.distance import DamerauLevenshtein
-
-    mended = [word for word in words if word not in strange]
-    for word in sorted(strange):
-        near = process.extractOne(
-            word, list(known), scorer=DamerauLevenshtein.normalized_similarity, score_cutoff=0.79
-        )
-        mended.append(near[0] if near else word)
-    return list(dict.fromkeys(mended))
+def _asked(question: str, shelf: _Shelf) -> dict[str, float]:
+    """Return what `question` asks for, with weights; a word that nobody knows is taken for the nearest known one, for people mistype."""
+    words = []
+    for word in sorted(stems(question)):
+        if word not in shelf.weights and len(word) > 3:
+            near = process.extractOne(word, shelf.weights.keys(), scorer=DamerauLevenshtein.normalized_similarity, score_cutoff=0.79)
+            word = near[0] if near else word
+        words.append(word)
+    words += [kind for kind, asks, _ in _KINDS if asks.search(question)]
+    return {word: shelf.weights.get(word, shelf.rare) for word in words}

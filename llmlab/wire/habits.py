@@ -20,9 +20,9 @@ class Habits:
 
     snapshot: str
     """The dated name in its answers."""
-    misreads: float = 0.04
+    misreads: float = 0.02
     """Takes the second-best sentence for the best."""
-    made_up: float = 0.04
+    made_up: float = 0.03
     """Changes a fact though the documents hold it."""
     made_up_unknown: float = 0.6
     """Makes an answer up where the documents hold none and it does not admit that."""
@@ -32,6 +32,12 @@ class Habits:
     """Says that it does not know, where it notices and the prompt asks for it."""
     admits_unasked: float = 0.2
     """Says so unasked."""
+    overcautious: float = 0.015
+    """Says so, where the prompt asks for it, though the documents hold the answer."""
+    further: int = 3
+    """Most further sentences that it takes for what they add."""
+    words: int = 60
+    """Most words that it says of its own accord."""
     cites_if_asked: float = 0.9
     """Names the documents, where the prompt asks for it."""
     miscites: float = 0.03
@@ -45,7 +51,7 @@ class Habits:
     heeds_warning: float = 0.7
     """How much of that a prompt takes away that says what is data and what is not."""
     verbosity: float = 0.6
-    """Adds a second sentence; half of it: adds a polite last one."""
+    """Adds a sentence that is not needed; half of it: a polite last one."""
     reasoning_tokens: int = 0
     """Median of the hidden tokens before an answer."""
     latency: str = "chat"
@@ -62,7 +68,7 @@ class Habits:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
                 raise BadInput(f"Habits: {part.name} is a number of 0 or more, not {value!r}")
-            if not part.name.endswith(("_factor", "_tokens")) and value > 1:
+            if not part.name.endswith(("_factor", "_tokens", "further", "words")) and value > 1:
                 raise BadInput(f"Habits: {part.name} is a share from 0 to 1, not {value!r}")
         preset(self.latency)
 
@@ -76,6 +82,9 @@ _ALL = (
         made_up_without_documents=0.7,
         admits_if_asked=0.72,
         admits_unasked=0.08,
+        overcautious=0.03,
+        further=1,
+        words=42,
         cites_if_asked=0.75,
         miscites=0.06,
         broken_format=0.25,
@@ -88,7 +97,8 @@ _ALL = (
     Habits(snapshot="gpt-4o-2024-08-06"),
     Habits(
         snapshot="gpt-4o-2024-11-20",
-        misreads=0.03,
+        misreads=0.015,
+        words=72,
         broken_format=0.06,
         cites_if_asked=0.76,
         obeys_injection=0.2,
@@ -96,12 +106,14 @@ _ALL = (
     ),
     Habits(
         snapshot="gpt-5.2-2025-12-11",
-        misreads=0.015,
+        misreads=0.01,
+        words=75,
         made_up=0.02,
         made_up_unknown=0.45,
         made_up_without_documents=0.35,
         admits_if_asked=0.96,
         admits_unasked=0.4,
+        overcautious=0.01,
         cites_if_asked=0.96,
         miscites=0.01,
         broken_format=0.03,

@@ -1,7 +1,7 @@
 """One recorded request with what came back, in vcrpy's terms and ours.
 
-vcrpy keeps a status, headers and a body. What it has no place for stands under the key "llmlab" of the response, which vcrpy ignores: the chunks
-and when each came, how a stream broke, where the answer came from. All times are seconds after the request was sent.
+vcrpy keeps a status, headers and a body. What it has no place for stands under the key "llmlab" of the response, which vcrpy ignores: the
+chunks and when each came, how a stream broke, where the answer came from. All times are seconds after the request was sent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RECORDED_FROM = "llmlab.recorded_from"
 """Response extension: who answered when a replayed answer was recorded; empty where the file does not say."""
 OURS = "llmlab"
 """The key of the response that holds what vcrpy has no place for."""
-_KEPT_APART = ("accept-encoding", "connection", "content-length", "host", "user-agent", "x-llmlab-request")
+_NOT_KEPT = ("accept-encoding", "connection", "content-length", "host", "user-agent", "x-llmlab-request")
 
 
 @dataclass(slots=True)
@@ -58,18 +58,8 @@ class Interaction:
         request.headers = {name: scrub.scrub_header(name, str(value)) for name, value in request.headers.items()}
         if self.body:
             request.body = scrub_json(self.body)
-        if "status" not in response:
-            return
-        response["headers"] = {
-            name: [scrub.scrub_header(name, value) for value in values] for name, values in header_lists(response.get("headers")).items()
-        }
-        body = body_bytes(response)
-        edits = scrub.find(body, stream=scrub.is_stream(content_type(response), body))
-        if edits:
-            response["body"] = {"string": scrub.apply(body, edits)}
-            if "chunks" in self.ours:
-                self.ours["chunks"] = joined(scrub.resize(numbers(self.ours["chunks"], int), edits))
-            fix_length(response)
+        if "status" in response:
+            self.response = scrubbed(decoded(response))
 
 
 class Take:
@@ -78,9 +68,10 @@ class Take:
     __slots__ = ("abandoned", "body", "chunks", "failure", "headers", "headers_at", "reason", "source", "status")
 
     def __init__(self, interaction: Interaction) -> None:
-        plain = decoded(interaction)
-        plain.scrub()
-        response, ours = plain.response, plain.ours
+        response = interaction.response
+        if "status" in response:
+            response = scrubbed(decoded(response))
+        ours = Interaction(interaction.request, response).ours
         self.status = int(response["status"]["code"]) if "status" in response else 0
         self.reason = str(response["status"].get("message") or "") if "status" in response else ""
         self.headers = [
@@ -122,11 +113,8 @@ class Take:
 
 def request_headers(request: httpx2.Request) -> dict[str, str]:
     """Return the headers that are kept: not those that describe the machine or the connection, which differ on every recording."""
-    kept = {}
-    for name, value in request.headers.multi_items():
-        if name not in _KEPT_APART and not name.startswith("x-stainless-"):
-            kept[name] = value
-    return kept
+    items = request.headers.multi_items()
+    return {name: value for name, value in items if name not in _NOT_KEPT and not name.startswith("x-stainless-")}
 
 
 def header_lists(headers: Any) -> dict[str, list[str]]:
@@ -155,48 +143,58 @@ def body_bytes(response: dict[str, Any]) -> bytes:
     return text if isinstance(text, bytes) else b""
 
 
-def fix_length(response: dict[str, Any]) -> None:
-    """Set the content-length, where there is one, to that of the body."""
-    headers = header_lists(response.get("headers"))
-    for name in headers:
-        if name.lower() == "content-length":
-            headers[name] = [str(len(body_bytes(response)))]
-    response["headers"] = headers
-
-
-def decoded(interaction: Interaction) -> Interaction:
-    """Return a copy of `interaction` whose body is no longer compressed, where it was and can be read; a body that can't stays as it is.
+def decoded(response: dict[str, Any]) -> dict[str, Any]:
+    """Return `response` with a body that is no longer compressed, where it was and can be read.
 
     The client gets the same content, and what stands between can look into it: weather, meters, the scrubber.
     """
-    response = dict(interaction.response)
     headers = header_lists(response.get("headers"))
     names = [name for name in headers if name.lower() == "content-encoding"]
-    if OURS in response and isinstance(response[OURS], dict):
-        response[OURS] = dict(response[OURS])
-    if names:
-        plain = decompress(body_bytes(response), ",".join(headers[names[0]]))
-        if plain is not None:
-            response["body"] = {"string": plain}
-            response["headers"] = {name: values for name, values in headers.items() if name not in names}
-            fix_length(response)
-    from vcr.request import Request
-
-    request = interaction.request
-    return Interaction(Request(request.method, request.uri, interaction.body or None, request.headers), response)
+    if not names:
+        return response
+    body = body_bytes(response)
+    plain = decompress([body], ",".join(headers[names[0]]))
+    if plain is None and not is_text(body):
+        return response
+    # Text under a compressed name was decoded by whoever recorded it.
+    return _with_body(response, plain[0] if plain else body, {name: values for name, values in headers.items() if name not in names})
 
 
-def decompress(body: bytes, encoding: str) -> bytes | None:
-    """Return `body` without its gzip or deflate `encoding`, or None where that can't be done."""
+def scrubbed(response: dict[str, Any]) -> dict[str, Any]:
+    """Return `response` without secrets in its headers, its body and its chunks."""
+    headers = {
+        name: [scrub.scrub_header(name, value) for value in values] for name, values in header_lists(response.get("headers")).items()
+    }
+    body = body_bytes(response)
+    edits = scrub.find(body, stream=scrub.is_stream(content_type(response), body))
+    if not edits:
+        return {**response, "headers": headers}
+    changed = _with_body(response, scrub.apply(body, edits), headers)
+    ours = response.get(OURS)
+    if isinstance(ours, dict) and "chunks" in ours:
+        changed[OURS] = {**ours, "chunks": joined(scrub.resize(numbers(ours["chunks"], int), edits))}
+    return changed
+
+
+def _with_body(response: dict[str, Any], body: bytes, headers: dict[str, list[str]]) -> dict[str, Any]:
+    """Return `response` with another body, and the content-length, where there is one, to go with it."""
+    lengths = {name: [str(len(body))] for name in headers if name.lower() == "content-length"}
+    return {**response, "body": {"string": body}, "headers": {**headers, **lengths}}
+
+
+def decompress(chunks: Sequence[bytes], encoding: str) -> list[bytes] | None:
+    """Return `chunks` without their gzip or deflate `encoding`, as many as there were, or None where that can't be done."""
     if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
         return None
     for window in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):
         decoder = zlib.decompressobj(window)
         try:
-            plain = decoder.decompress(body) + decoder.flush()
+            plain = [decoder.decompress(chunk) for chunk in chunks]
+            if plain:
+                plain[-1] += decoder.flush()
         except zlib.error:
             continue
-        return plain if decoder.eof or not body else None
+        return plain
     return None
 
 
@@ -254,11 +252,17 @@ def from_plain(data: dict[str, Any]) -> Interaction:
     return Interaction(Request(request["method"], request["uri"], _body_of(request["body"]) or None, request["headers"]), response)
 
 
-def _plain_body(body: bytes) -> dict[str, str]:
+def is_text(body: bytes) -> bool:
+    """Whether `body` is text in UTF-8."""
     try:
-        return {"string": body.decode("utf-8")}
+        body.decode("utf-8")
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(body).decode("ascii")}
+        return False
+    return True
+
+
+def _plain_body(body: bytes) -> dict[str, str]:
+    return {"string": body.decode("utf-8")} if is_text(body) else {"base64": base64.b64encode(body).decode("ascii")}
 
 
 def _body_of(body: dict[str, str]) -> bytes:

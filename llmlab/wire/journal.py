@@ -1,7 +1,7 @@
 """The journal of a recording: one line for each finished interaction, on the disk before the next one begins.
 
-The process may be killed at any moment: what was finished is in the journal, and whoever opens the cassette next finds it there. The operating
-system releases the lock of a process that died.
+The process may be killed at any moment: what was finished is in the journal, and whoever opens the cassette next finds it there. The
+operating system releases the lock of a process that died.
 """
 
 from __future__ import annotations
@@ -150,7 +150,9 @@ def recorded(path: Path, *, in_progress: bool = False) -> Recorded:
                     f"{file}, line {number + 1}: {error}. Delete that line to keep the others, or the file to lose them."
                 ) from error
             if not in_progress:
-                warn(f"{file}, line {number + 1}: the recording was cut off in the middle of an interaction, which is dropped", stacklevel=4)
+                warn(
+                    f"{file}, line {number + 1}: the recording was cut off in the middle of an interaction, which is dropped", stacklevel=4
+                )
             continue
         if "journal" in entry:
             header = entry

@@ -29,7 +29,23 @@ _FORMATS = {
     "hostname": "example.com",
     "duration": "P3D",
 }
-_CANDIDATES = ("12.50", "1", "42", "2026-11-02", "09:30", "A1", "a", "abc", "ABC", "Abc", "AB-1234", "ORD-1042", "help@example.com", "+1 555 0100", "")
+_CANDIDATES = (
+    "12.50",
+    "1",
+    "42",
+    "2026-11-02",
+    "09:30",
+    "A1",
+    "a",
+    "abc",
+    "ABC",
+    "Abc",
+    "AB-1234",
+    "ORD-1042",
+    "help@example.com",
+    "+1 555 0100",
+    "",
+)
 
 
 class Facts(NamedTuple):
@@ -148,7 +164,7 @@ class _Filler:
     def _alternative(self, options: list[Any], name: str, depth: int) -> dict[str, Any]:
         resolved = [self._resolved(option) for option in options]
         nulls = [option for option in resolved if option.get("type") == "null"]
-        if nulls and (depth >= _DEEPEST or not self._facts.known and _SOURCES.search(name.lower())):
+        if nulls and (depth >= _DEEPEST or (not self._facts.known and _SOURCES.search(name.lower()))):
             return nulls[0]
         others = [option for option in resolved if option.get("type") != "null"] or resolved
         if depth >= _DEEPEST:
@@ -166,7 +182,7 @@ class _Filler:
         kind = node.get("type")
         if isinstance(kind, list):
             usual = [word for word in kind if word != "null"]
-            if "null" in kind and (not usual or depth >= _DEEPEST or not self._facts.known and _SOURCES.search(name.lower())):
+            if "null" in kind and (not usual or depth >= _DEEPEST or (not self._facts.known and _SOURCES.search(name.lower()))):
                 return "null"
             kind = usual[0] if usual else "null"
         if kind:

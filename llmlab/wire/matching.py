@@ -1,7 +1,7 @@
 """Which recorded answer belongs to a request.
 
-Two requests are the same when their method, their path after the API's version (with its query) and their JSON in canonical form are. Headers never
-count. The host counts only where the same request was recorded from several.
+Two requests are the same when their method, their path after the API's version (with its query) and their JSON in canonical form are.
+Headers never count. The host counts only where the same request was recorded from several.
 """
 
 from __future__ import annotations

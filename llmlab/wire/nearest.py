@@ -48,7 +48,7 @@ def explain(path: Path, method: str, wanted: Wanted, index: Index) -> str:
 
 
 def nearest(wanted: Wanted, index: Index) -> int | None:
-    """Return the number of the recorded request with the smallest difference in text, of those with the same path and model if there are any.
+    """Return the number of the recorded request that differs least in its text; of those with the same path and model, if any.
 
     The work is bounded: in a big cassette, requests are first compared by how they end.
     """
@@ -110,9 +110,7 @@ def _json_differences(path: str, was: Any, now: Any) -> Iterator[str]:
             yield from _json_differences(f"{path}.{name}" if path else name, was.get(name, _ABSENT), now.get(name, _ABSENT))
     elif isinstance(was, list) and isinstance(now, list):
         for at in range(max(len(was), len(now))):
-            yield from _json_differences(
-                f"{path}[{at}]", was[at] if at < len(was) else _ABSENT, now[at] if at < len(now) else _ABSENT
-            )
+            yield from _json_differences(f"{path}[{at}]", was[at] if at < len(was) else _ABSENT, now[at] if at < len(now) else _ABSENT)
     elif type(was) is not type(now) or was != now:
         yield f"{path or 'body'}: {_pair(was, now)}"
 

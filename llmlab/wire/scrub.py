@@ -1,8 +1,9 @@
 """Secrets, and how they are taken out of what is recorded, matched and replayed.
 
-Two kinds: headers that are secret by name, and text that has the shape of a key wherever it stands. Each is replaced by `[scrubbed]`; every
-other byte stays. A key that a model writes comes in pieces, cut by the network or spread over the deltas of a stream, so a stream is also read
-as the texts that its deltas spell. Not found: a key in the log probabilities of its tokens, or behind JSON escapes of plain letters.
+Two kinds: headers that are secret by name, and text that has the shape of a key wherever it stands. Each is replaced by `[scrubbed]`;
+every other byte stays. A key that a model writes comes in pieces, cut by the network or spread over the deltas of a stream, so a stream
+is also read as the texts that its deltas spell. Not found: a key in the log probabilities of its tokens, or behind JSON escapes of plain
+letters.
 """
 
 from __future__ import annotations

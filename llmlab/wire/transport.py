@@ -69,6 +69,16 @@ class Reply:
     extensions: dict[str, Any] = field(default_factory=dict)
 
 
+_CLOCKS = {
+    "ConnectError": ("connect", httpx2.ConnectTimeout),
+    "ConnectTimeout": ("connect", httpx2.ConnectTimeout),
+    "PoolTimeout": ("pool", httpx2.PoolTimeout),
+    "WriteError": ("write", httpx2.WriteTimeout),
+    "WriteTimeout": ("write", httpx2.WriteTimeout),
+}
+"""Failures that come before there is anything to read: the client's clock that runs meanwhile, and what it raises."""
+
+
 class Planned(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
     """A transport that answers by itself. Subclasses say what and when in `plan`."""
 
@@ -122,7 +132,11 @@ def refuse_in_simulation() -> None:
 
 def read_timeout(request: httpx2.Request) -> float | None:
     """Return the longest silence that the client bears (in seconds), or None."""
-    limit = request.extensions.get("timeout", {}).get("read")
+    return _limit(request, "read")
+
+
+def _limit(request: httpx2.Request, clock: str) -> float | None:
+    limit = (request.extensions.get("timeout") or {}).get(clock)
     return None if limit is None else float(limit)
 
 
@@ -138,11 +152,20 @@ def timeout_error(limit: float, where: str, request: httpx2.Request) -> httpx2.R
 
 def _until_headers(reply: Reply, limit: float | None, request: httpx2.Request) -> tuple[float, httpx2.TransportError | None]:
     """Return how long to wait for the headers, and what to raise then."""
-    fails = reply.status == 0
-    at = reply.failure.at if fails and reply.failure else reply.headers_at
+    error: httpx2.TransportError | None = None
+    at = reply.headers_at
+    if reply.status == 0:
+        assert reply.failure is not None, "a reply without a status is a failure"
+        at, error = reply.failure.at, failure_error(reply.failure, request)
+        if reply.failure.name in _CLOCKS:
+            clock, kind = _CLOCKS[reply.failure.name]
+            limit = _limit(request, clock)
+            if limit is not None and at > limit:
+                return limit, kind(f"{clock} took longer than {limit:g} s", request=request)
+            return at, error
     if limit is not None and at > limit:
         return limit, timeout_error(limit, "the response", request)
-    return at, failure_error(reply.failure, request) if fails and reply.failure else None
+    return at, error
 
 
 def _takes_time(reply: Reply, limit: float | None) -> bool:
@@ -161,24 +184,36 @@ class _Pieces:
     """When the last piece arrived, or would have if nobody had read late (on the clock in use)."""
 
     def __init__(self, reply: Reply, sent: float, limit: float | None, request: httpx2.Request) -> None:
-        self._left: Iterator[Piece] = iter(reply.pieces)
-        self._failure, self._sent, self._limit, self._request = reply.failure, sent, limit, request
+        self._pieces, self._failure = reply.pieces, reply.failure
+        self._sent, self._limit, self._request = sent, limit, request
+        self._read = 0
         self.due = sent + reply.headers_at
 
     def _next(self, now: float) -> tuple[float, bytes | httpx2.TransportError | None]:
-        piece = next(self._left, None)
+        """Return how long to wait, and what comes then: bytes, an error, or None at the end. It is not taken before `_take`."""
         outcome: bytes | httpx2.TransportError | None
-        if piece is not None:
-            self.due, outcome = self._sent + piece.at, piece.data
+        if self._read < len(self._pieces):
+            at, outcome = self._pieces[self._read]
         elif self._failure is not None:
-            self.due, outcome = self._sent + self._failure.at, failure_error(self._failure, self._request)
-            self._failure = None
+            at, outcome = self._failure.at, failure_error(self._failure, self._request)
         else:
             return 0.0, None
+        self.due = self._sent + at
         wait = self.due - now
         if self._limit is not None and wait > self._limit:
             return self._limit, timeout_error(self._limit, "the next chunk", self._request)
         return wait, outcome
+
+    def _take(self, outcome: bytes | httpx2.TransportError | None) -> bytes | None:
+        """Return the bytes, or None at the end, or raise the error: after it, nothing comes."""
+        if isinstance(outcome, httpx2.TransportError):
+            self._drop()
+            raise outcome
+        self._read += 1
+        return outcome
+
+    def _drop(self) -> None:
+        self._pieces, self._failure = (), None
 
 
 class AsyncPieces(_Pieces, httpx2.AsyncByteStream):
@@ -191,15 +226,14 @@ class AsyncPieces(_Pieces, httpx2.AsyncByteStream):
         wait, outcome = self._next(asyncio.get_running_loop().time())
         if wait > 0:
             await asyncio.sleep(wait)
-        if outcome is None:
+        data = self._take(outcome)
+        if data is None:
             raise StopAsyncIteration
-        if isinstance(outcome, bytes):
-            return outcome
-        raise outcome
+        return data
 
     async def aclose(self) -> None:
         """Drop what was not read."""
-        self._left, self._failure = iter(()), None
+        self._drop()
 
 
 class SyncPieces(_Pieces, httpx2.SyncByteStream):
@@ -210,12 +244,11 @@ class SyncPieces(_Pieces, httpx2.SyncByteStream):
             wait, outcome = self._next(time.monotonic())
             if wait > 0:
                 time.sleep(wait)
-            if outcome is None:
+            data = self._take(outcome)
+            if data is None:
                 return
-            if not isinstance(outcome, bytes):
-                raise outcome
-            yield outcome
+            yield data
 
     def close(self) -> None:
         """Drop what was not read."""
-        self._left, self._failure = iter(()), None
+        self._drop()

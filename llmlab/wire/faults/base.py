@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Any, Self
 
 from llmlab.errors import BadInput, UnknownName
 from llmlab.protocol.draws import uniform
 from llmlab.protocol.identity import Stamp
+from llmlab.protocol.models import resolve
 
 FAULTS: dict[str, type[Fault]] = {}
 """Every fault by the name that users type."""
@@ -32,6 +33,11 @@ class Timing:
     wobbles: list[Callable[[int], float]] = field(default_factory=list)
     """Seconds by which chunk n alone is late."""
 
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether any of it depends on the tokens of the answer."""
+        return self.first_at is not None or self.before_content > 0 or bool(self.gaps)
+
     def gap(self, token: int) -> float:
         """Return the seconds added before token number `token`."""
         return math.fsum(gap(token) for gap in self.gaps)
@@ -52,15 +58,33 @@ class Fault:
     """Tells two of a kind apart, in draws and in the journal; the class's name if empty."""
     probability: float = 1.0
     """Share of attempts that it strikes (0 to 1)."""
+    first_attempts: int | None = None
+    """Strikes no more than the first so many attempts of a request to a model; None: any of them."""
+    model: str = ""
+    """Strikes attempts to this model only (a name or an alias); empty: to any."""
 
     def __init_subclass__(cls) -> None:
         FAULTS[cls.__name__] = cls
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise BadInput(f"{type(self).__name__}: name is a text, not {self.name!r}")
         if not self.name:
             object.__setattr__(self, "name", type(self).__name__)
         if not isinstance(self.probability, int | float) or not 0 <= self.probability <= 1:
             raise BadInput(f"{type(self).__name__}: probability is a share from 0 to 1, not {self.probability!r}")
+        if self.first_attempts is not None and (not isinstance(self.first_attempts, int) or self.first_attempts < 1):
+            raise BadInput(
+                f"{type(self).__name__}: first_attempts is a whole number of at least 1, or None for all, not {self.first_attempts!r}"
+            )
+
+    def first(self, attempts: int) -> Self:
+        """Return a copy that strikes no more than the first `attempts` attempts of a request to a model."""
+        return replace(self, first_attempts=attempts)
+
+    def on(self, *, model: str) -> Self:
+        """Return a copy that strikes attempts to `model` only (a name or an alias)."""
+        return replace(self, model=model)
 
     def __repr__(self) -> str:
         given = []
@@ -73,6 +97,10 @@ class Fault:
 
     def fires(self, seed: int, stamp: Stamp) -> bool:
         """Whether it strikes this attempt."""
+        if self.first_attempts is not None and stamp.ordinal >= self.first_attempts:
+            return False
+        if self.model and stamp.model != resolve(self.model):
+            return False
         if self.probability >= 1:
             return True
         return self.probability > 0 and uniform(seed, self.name, "fires", *stamp.key) < self.probability

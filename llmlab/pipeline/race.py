@@ -1,0 +1,226 @@
+"""The race of one request's attempts: what starts when, and whose content comes first.
+
+There is one *chain* of attempts, each of which starts when the one before it has failed (primary, retries, then the fallbacks and theirs), and
+beside it at most one *hedge*. Time alone decides, and attempts that show content at the same moment are taken in the order of sending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from llmlab.errors import AttemptFailed, AttemptTimeout
+from llmlab.pipeline.call import Call
+from llmlab.protocol import identity
+
+if TYPE_CHECKING:
+    from llmlab.pipeline.routing import Hedge, Request, Retry, Route
+
+SHORTEST_ATTEMPT_SECONDS = 0.2
+"""A retry, a hedge or a fallback is not started when less time than this is left: it could not finish."""
+LONGEST_RETRY_AFTER_SECONDS = 120.0
+"""A provider that asks for a longer wait is not waited for, as the client has it."""
+
+
+class Race:
+    """The attempts of one request.
+
+    Args:
+        routes: The first is taken; the others, in turn, are its fallbacks.
+        retry: What is tried again.
+        hedge: A second attempt in time, or None.
+        before: Called before each attempt; see `Router`.
+        request: What is asked. Its trace gets the event of each attempt.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        retry: Retry,
+        hedge: Hedge | None,
+        before: Callable[[Route, str, int], None] | None,
+        request: Request,
+    ) -> None:
+        self._routes, self._retry, self._hedge, self._before, self._request = routes, retry, hedge, before, request
+        self._now = asyncio.get_running_loop().time
+        self._identity = identity.current()
+        self._running: dict[asyncio.Task[None], tuple[Call, Route]] = {}
+        self._winner: Call | None = None
+        self._count = 0
+        self._place = self._failed = 0
+        self._next: tuple[float, str] | None = (self._now(), "primary")
+        self._hedge_at = None if hedge is None else self._now() + hedge.after_seconds
+        self._error: AttemptFailed | None = None
+
+    async def winner(self) -> Call:
+        """Return the attempt whose content comes first; the others are cancelled.
+
+        Raises:
+            AttemptFailed: All have failed, and no further one may start; this is what the last of them said.
+        """
+        while True:
+            self._start_due()
+            if not self._running and self._next is None:
+                raise self._error or AttemptTimeout("timeout_deadline", "the deadline left no time for an attempt", retryable=False)
+            await self._wait()
+            if winners := self._sort_out():
+                return await self._take(winners)
+
+    def won(self, call: Call) -> None:
+        """Record that the winner came to its end."""
+        self._record(call, "ok")
+
+    def broke(self, call: Call, error: AttemptFailed, *, final: bool) -> None:
+        """Record that the winner broke off, and plan what follows unless this is the end."""
+        self._record(call, "failed", error.reason)
+        if not final:
+            trace = self._request.trace
+            trace.committed = trace.committed_at = self._request.winner = None
+            self._plan(error)
+
+    async def close(self) -> None:
+        """End what is under way, also when the request itself was cancelled, and give the connections back."""
+        dropped = self._drop("abandoned")
+        winner = self._winner
+        if winner is not None:
+            self._record(winner, "cancelled", "abandoned")
+        await _ended(dropped)
+        if winner is not None:
+            await winner.release()
+
+    def _left(self) -> float:
+        return math.inf if self._request.deadline is None else self._request.deadline - self._now()
+
+    def _start_due(self) -> None:
+        """Start what is due now."""
+        while self._next is not None and self._next[0] <= self._now():
+            role, self._next = self._next[1], None
+            if self._left() > (0 if role == "primary" else SHORTEST_ATTEMPT_SECONDS):
+                self._start(self._routes[self._place], role)
+        if self._hedge is not None and self._hedge_at is not None and self._hedge_at <= self._now():
+            self._hedge_at = None
+            if self._left() >= SHORTEST_ATTEMPT_SECONDS:
+                named = (route for route in self._routes if route.name == self._hedge.route)
+                self._start(next(named, self._routes[self._place]), "hedge")
+
+    def _start(self, route: Route, role: str) -> None:
+        request, client = self._request, route.client or self._request.client
+        assert client is not None
+        if self._before is not None:
+            try:
+                self._before(route, role, self._count)
+            except AttemptFailed as veto:
+                self._plan(veto)
+                return
+        call = Call(
+            client,
+            route.body(request.messages),
+            route.clocks,
+            request.deadline,
+            request=self._identity,
+            ordinal=self._count,
+            role=role,
+            route=route.name,
+            prompt_version=request.prompt_version,
+        )
+        task = asyncio.create_task(call.open(), name=f"attempt {self._count} ({role}, {route.name})")
+        task.add_done_callback(_seen)
+        self._count += 1
+        self._running[task] = (call, route)
+
+    async def _wait(self) -> None:
+        """Wait until something comes, or is due."""
+        due = [at for at in (self._next[0] if self._next else None, self._hedge_at) if at is not None]
+        wait = max(0.0, min(due) - self._now()) if due else None
+        if self._running:
+            await asyncio.wait(self._running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            assert wait is not None
+            await asyncio.sleep(wait)
+
+    def _sort_out(self) -> list[tuple[Call, Route]]:
+        """Take out the attempts that have ended, plan what follows on the failed ones, and return the others."""
+        winners = []
+        for task, (call, route) in list(self._running.items()):
+            if not task.done():
+                continue
+            error = task.exception()
+            if error is None:
+                winners.append((call, route))
+                del self._running[task]
+            elif isinstance(error, AttemptFailed):
+                del self._running[task]
+                self._record(call, "failed", error.reason)
+                self._plan(error)
+            else:
+                raise error
+        return sorted(winners, key=lambda one: (one[0].first_content_at or math.inf, one[0].ordinal))
+
+    async def _take(self, winners: list[tuple[Call, Route]]) -> Call:
+        (call, route), *late = winners
+        self._winner, self._request.winner = call, (route, call)
+        self._next = self._hedge_at = None
+        trace = self._request.trace
+        trace.committed = call.ordinal
+        trace.committed_at = None if call.first_content_at is None else call.first_content_at - trace.began
+        dropped = self._drop("lost the race")
+        for loser, _ in late:
+            self._record(loser, "cancelled", "lost the race")
+        await _ended(dropped)
+        for loser, _ in late:
+            await loser.release()
+        return call
+
+    def _plan(self, error: AttemptFailed) -> None:
+        """Plan what follows a failure: the same route again, the next route, or nothing."""
+        self._error = error
+        if self._next is not None or any(call.role != "hedge" for call, _ in self._running.values()):
+            return  # the hedge has failed, and the chain goes on without it
+        self._failed += 1
+        route = self._routes[self._place]
+        last = self._place + 1 == len(self._routes)
+        if error.retryable and self._failed < self._retry.attempts:
+            # Without an identity the time of the question stands for it, or all requests would wait alike.
+            key = self._identity or f"at {self._request.trace.began:.6f}"
+            wait = self._retry.wait_seconds(self._failed, error, key, route.name)
+            longest = LONGEST_RETRY_AFTER_SECONDS if last else self._retry.longest_seconds
+            if wait <= longest and wait + SHORTEST_ATTEMPT_SECONDS <= self._left():
+                self._next = (self._now() + wait, "fallback" if self._place else "retry")
+                return
+        if not last and self._left() >= SHORTEST_ATTEMPT_SECONDS:
+            self._place, self._failed = self._place + 1, 0
+            self._next = (self._now(), "fallback")
+        else:
+            self._failed = self._retry.attempts  # the chain has ended: a hedge that fails later does not wake it
+            self._hedge_at = None
+
+    def _record(self, call: Call, status: str, reason: str = "") -> None:
+        if call is self._winner:
+            self._winner = None
+        self._request.trace.attempts.append(call.end(status, reason))
+
+    def _drop(self, reason: str) -> list[asyncio.Task[None]]:
+        """Cancel the attempts under way and record them, without waiting; return the tasks to wait for."""
+        dropped = list(self._running)
+        for task, (call, _) in self._running.items():
+            error = task.exception() if task.done() and not task.cancelled() else None
+            if isinstance(error, AttemptFailed):
+                self._record(call, "failed", error.reason)
+            else:
+                task.cancel()
+                self._record(call, "cancelled", reason)
+        self._running.clear()
+        return dropped
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Look at the error of an attempt, so that the loop does not complain that nobody did."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks)

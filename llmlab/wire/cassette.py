@@ -1,0 +1,285 @@
+"""Cassette: recorded answers behind any client, in vcrpy's file format.
+
+It replays what was recorded, byte for byte but for secrets, and says so: where the answer came from, which take it is, whether it was
+served before. What it records is on the disk before the client goes on.
+
+Notebook: 00_start_here.ipynb
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time  # noqa: TID251 - the synchronous driver has no loop
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from llmlab.errors import BadInput, BrokenCassette, CassetteMiss, UnknownName
+from llmlab.protocol import draws
+from llmlab.protocol.identity import Stamp, Stamper
+from llmlab.wire.cassette_store import Store
+from llmlab.wire.interaction import Interaction, Take
+from llmlab.wire.matching import Index, Wanted, wanted
+from llmlab.wire.nearest import explain
+from llmlab.wire.recording import AsyncTee, Recording, SyncTee
+from llmlab.wire.transport import TIMED, Planned, Reply, refuse_in_simulation
+
+TAKE = "llmlab.take"
+"""Response extension: which of how many recordings of the request this is, as in (0, 5)."""
+REUSED = "llmlab.reused"
+"""Response extension: whether this very take was served before; a replayed answer is one observation however often it is replayed."""
+RECORD_MODES = ("none", "once", "new_episodes", "all")
+"""VCR's own record modes."""
+
+
+class _Elsewhere(Exception):
+    """A signal to the driver: the cassette does not answer this one."""
+
+    def __init__(self, records: int | None) -> None:
+        self.records = records
+
+
+class Cassette(Planned):
+    """A transport that replays recorded answers, or records those of another transport.
+
+    Args:
+        path: The file. `.json` is JSON, for big ones; everything else is YAML.
+        inner: Who answers what is not recorded; None for nobody.
+        record_mode: VCR's own. "none" replays, and passes on to `inner`, unrecorded, what it does not hold. "once" records into a new file
+            and only replays an old one. "new_episodes" replays what the file holds and records the rest. "all" records everything; new
+            recordings take the place of old ones of the same request. What was recorded is replayed after `close()`.
+        pace: 0 replays at once, 1 at the recorded times, 2 in twice the time. Chunks stay as they were recorded.
+        seed: Which take answers is drawn by it, where there are several and the request has an identity. Without an identity they are
+            replayed in recorded order, over and over.
+        recorded_at: The day that new recordings are given (ISO 8601); None for today, or the day of SOURCE_DATE_EPOCH.
+
+    Raises:
+        BrokenCassette: The file cannot be read, or there is none to replay.
+        CassetteInUse: Somebody else records into it.
+        BadInput: A record mode without anybody to record from, or a pace below 0.
+
+    Notebook: 00_start_here.ipynb
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        inner: httpx2.AsyncBaseTransport | httpx2.BaseTransport | None = None,
+        record_mode: str = "none",
+        *,
+        pace: float = 0.0,
+        seed: int = 0,
+        recorded_at: str | None = None,
+    ) -> None:
+        mode = str(getattr(record_mode, "value", record_mode))
+        if mode not in RECORD_MODES:
+            raise UnknownName("record mode", mode, RECORD_MODES)
+        if not isinstance(pace, int | float) or not 0 <= pace < math.inf:
+            raise BadInput(f"pace is 0 (at once), 1 (as recorded) or another factor of 0 or more, not {pace!r}")
+        self.path, self.record_mode, self.pace, self.seed = Path(path), mode, float(pace), seed
+        self.inner: Any = inner
+        self._lock = threading.RLock()
+        self._stamper = Stamper()
+        self._store = Store(self.path, replaces=mode == "all", recorded_at=recorded_at)
+        self._store.load()
+        if not self._store.existed and (mode == "none" or inner is None):
+            raise BrokenCassette(
+                f"there is no recording in {self.path}. Record one: llmlab record, or Cassette({str(self.path)!r}, inner=..., "
+                "record_mode='once')"
+            )
+        if inner is None and mode in ("new_episodes", "all"):
+            raise BadInput(f"record_mode {mode!r} needs somebody to record from: Cassette(path, inner=..., record_mode={mode!r})")
+        self._records = mode in ("new_episodes", "all") or (mode == "once" and not self._store.existed)
+        if self._records:
+            self._store.begin()
+        self._sent = 0
+        self._rewind()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was replayed and counted, as if the cassette had just been opened."""
+        with self._lock:
+            self.replayed = 0
+            """Requests that were answered by the cassette."""
+            self.missed = 0
+            """Requests that nothing recorded answers, and that were not recorded either."""
+            self.recorded = 0
+            """Interactions that were recorded."""
+            self._played: set[int] = set()
+            self._next: dict[tuple[bytes, str], int] = {}
+            self._stamper.reset()
+
+    def __len__(self) -> int:
+        return len(self._interactions)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the file says of itself: recorded_at, sources, versions; empty for a recording by others."""
+        described = self._store.contents.metadata.get("llmlab")
+        return dict(described) if isinstance(described, dict) else {}
+
+    def plan(self, request: httpx2.Request, now: float) -> Reply:
+        """Return the recorded answer to `request`, whose body was read.
+
+        Raises:
+            CassetteMiss: There is none, and nobody else to ask.
+        """
+        stamp = self._stamper.stamp(request)
+        with self._lock:
+            if self.record_mode == "all" or (self.record_mode == "once" and self._records):
+                raise _Elsewhere(self._count_sent())
+            asked = wanted(request, stamp)
+            takes = self._index().takes(asked)
+            if not takes:
+                self._miss(request, asked)
+            at = self._choose(takes, asked, stamp)
+            number = takes[at]
+            reused = number in self._played
+            self._played.add(number)
+            self.replayed += 1
+            take = self._take(number)
+        reply = take.reply(0.0 if request.extensions.get(TIMED) else self.pace)
+        reply.extensions[TAKE] = (at, len(takes))
+        reply.extensions[REUSED] = reused
+        return reply
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer on the loop's clock."""
+        try:
+            return await super().handle_async_request(request)
+        except _Elsewhere as elsewhere:
+            number = elsewhere.records
+        if number is None:
+            response: httpx2.Response = await self.inner.handle_async_request(request)
+            return response
+        clock = asyncio.get_running_loop().time
+        recording = Recording(request, clock(), lambda interaction: self._record(number, interaction))
+        try:
+            response = await self.inner.handle_async_request(request)
+        except httpx2.TransportError as error:
+            recording.failed(error, clock())
+            raise
+        recording.headers(response, min(clock(), getattr(response.stream, "due", math.inf)))
+        return httpx2.Response(
+            response.status_code,
+            headers=response.headers.raw,
+            stream=AsyncTee(response.stream, recording),
+            extensions=response.extensions,
+        )
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer on the real clock."""
+        try:
+            return super().handle_request(request)
+        except _Elsewhere as elsewhere:
+            number = elsewhere.records
+        if number is None:
+            response: httpx2.Response = self.inner.handle_request(request)
+            return response
+        refuse_in_simulation()
+        recording = Recording(request, time.monotonic(), lambda interaction: self._record(number, interaction))
+        try:
+            response = self.inner.handle_request(request)
+        except httpx2.TransportError as error:
+            recording.failed(error, time.monotonic())
+            raise
+        recording.headers(response, min(time.monotonic(), getattr(response.stream, "due", math.inf)))
+        return httpx2.Response(
+            response.status_code,
+            headers=response.headers.raw,
+            stream=SyncTee(response.stream, recording),
+            extensions=response.extensions,
+        )
+
+    def flush(self) -> None:
+        """Bring what was recorded into the file and let others write; from now on it is replayed.
+
+        Raises:
+            CassetteError: The file could not be written; what was recorded is safe in the journal beside it.
+        """
+        with self._lock:
+            self._store.end()
+            if self._records:
+                self._records = self.record_mode != "once" or not len(self._store.contents.interactions)
+                self._rewind()
+
+    def close(self) -> None:
+        """Flush, and close the transport behind. The cassette can be used again."""
+        self.flush()
+        if self.inner is not None:
+            self.inner.close()
+
+    async def aclose(self) -> None:
+        """Flush, and close the transport behind. The cassette can be used again."""
+        self.flush()
+        if self.inner is not None:
+            await self.inner.aclose()
+
+    def __repr__(self) -> str:
+        parts = [repr(str(self.path))]
+        if self.inner is not None:
+            parts.append(repr(self.inner))
+        if self.record_mode != "none":
+            parts.append(f"record_mode={self.record_mode!r}")
+        if self.pace:
+            parts.append(f"pace={self.pace:g}")
+        return f"Cassette({', '.join([*parts, f'seed={self.seed}'])})"
+
+    def _rewind(self) -> None:
+        self._interactions = self._store.contents.interactions
+        self._built: Index | None = None
+        self._takes: dict[int, Take] = {}
+        self._played = set()
+        self._next = {}
+
+    def _index(self) -> Index:
+        if self._built is None:
+            self._built = Index(self._interactions)
+        return self._built
+
+    def _choose(self, takes: tuple[int, ...], asked: Wanted, stamp: Stamp) -> int:
+        if len(takes) == 1:
+            return 0
+        if stamp.identity:
+            return draws.choice(range(len(takes)), self.seed, "Cassette", "take", *stamp.key)
+        at = self._next.get(asked.same, 0)
+        self._next[asked.same] = at + 1
+        return at % len(takes)
+
+    def _take(self, number: int) -> Take:
+        take = self._takes.get(number)
+        if take is None:
+            try:
+                take = self._takes[number] = Take(self._interactions[number])
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise BrokenCassette(
+                    f"{self.path}, interaction {number + 1}: what llmlab wrote under 'llmlab' is damaged ({error!r})"
+                ) from error
+        return take
+
+    def _miss(self, request: httpx2.Request, asked: Wanted) -> None:
+        """Say who answers instead.
+
+        Raises:
+            _Elsewhere: The transport behind does.
+            CassetteMiss: Nobody.
+        """
+        if self._records:
+            raise _Elsewhere(self._count_sent())
+        self.missed += 1
+        if self.inner is not None and self.record_mode == "none":
+            raise _Elsewhere(None)
+        raise CassetteMiss(explain(self.path, request.method, asked, self._index()))
+
+    def _count_sent(self) -> int:
+        self._sent += 1
+        return self._sent
+
+    def _record(self, number: int, interaction: Interaction) -> None:
+        with self._lock:
+            self._store.append(number, interaction)
+            self.recorded += 1

@@ -1,0 +1,172 @@
+"""Holds an answer back until it is due: its headers, and each chunk of its stream.
+
+What arrives from the transport behind has a time of its own. A `Timing` says what is added to it: once for the whole answer, once for its content,
+and token by token; or it sets the times of all tokens, and what arrives earlier waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx2
+
+from llmlab.protocol.chunks import has_content, parsed, usage_of
+from llmlab.protocol.sse import Events
+from llmlab.wire.faults.base import Timing
+from llmlab.wire.transport import timeout_error
+
+
+def headers_due(timing: Timing, sent: float, came: float) -> float:
+    """Return when the headers of a stream are delivered: a provider sends them when the first token is ready.
+
+    Args:
+        timing: What was asked for.
+        sent: When the request was sent (in seconds on the clock in use).
+        came: When the headers came from behind.
+    """
+    return max(came, sent + (timing.first_at or 0.0)) + timing.before_headers
+
+
+def whole_due(timing: Timing, sent: float, came: float, body: bytes) -> float:
+    """Return when a reply in one piece is delivered: after all of its tokens.
+
+    Args:
+        timing: What was asked for.
+        sent: When the request was sent (in seconds on the clock in use).
+        came: When the last byte came from behind.
+        body: The reply; its usage says how many tokens it has.
+    """
+    usage = usage_of(parsed(body)) if timing.counts_tokens else None
+    tokens = usage["completion_tokens"] if usage else 0
+    if timing.first_at is not None:
+        came = max(came, sent + timing.first_at + tokens * timing.per_token)
+    gaps = math.fsum(map(timing.gap, range(1, tokens))) if timing.gaps else 0.0
+    return came + timing.before_headers + timing.before_content + gaps + timing.wobble(0)
+
+
+class _Paced:
+    """Says when each chunk of a stream is delivered.
+
+    Args:
+        inner: The stream behind. Its `due`, where it has one, says when its last chunk arrived, however late it was read.
+        timing: What was asked for.
+        sent: When the request was sent (in seconds on the clock in use).
+        due: When the headers are delivered.
+        limit: The longest silence that the client bears (in seconds), or None.
+        request: For the error where it is longer.
+    """
+
+    def __init__(self, inner: Any, timing: Timing, sent: float, due: float, limit: float | None, request: httpx2.Request) -> None:
+        self._inner, self._timing, self._limit, self._request = inner, timing, limit, request
+        self._has_due = hasattr(inner, "due")
+        self._first_due = None if timing.first_at is None else sent + timing.first_at
+        self._per_token, self._gaps, self._wobbles = timing.per_token, timing.gaps, timing.wobbles
+        self._events = Events() if timing.counts_tokens else None
+        self._added, self._token, self._chunk = timing.before_headers, -1, 0
+        self.due = due
+
+    def _due(self, data: bytes, came: float) -> float:
+        """Return when `data`, which came at `came`, is delivered: never before the chunk before it."""
+        before = self._added
+        if self._events is not None:
+            for field in self._events.feed(data):
+                if (event := parsed(field)) is not None and has_content(event):
+                    self._token += 1
+                    if self._token == 0:
+                        self._added += self._timing.before_content
+                    elif self._gaps:
+                        self._added += self._timing.gap(self._token)
+        # Without a due time of its own, a chunk that was read late has come late already: only what is new is added.
+        due: float = self._inner.due + self._added if self._has_due else came + (self._added - before)
+        if self._first_due is not None:
+            timed = self._first_due + self._added
+            if self._token > 0:
+                timed += self._token * self._per_token
+            if timed > due:
+                due = timed
+        if self._wobbles:
+            due += self._timing.wobble(self._chunk)
+            self._chunk += 1
+        if due > self.due:
+            self.due = due
+        return self.due
+
+    def _failure_due(self, error: httpx2.TransportError) -> float:
+        """Return when a failure of the stream behind is delivered; the client's own clocks are not put off."""
+        if self._has_due and not isinstance(error, httpx2.TimeoutException):
+            self.due = max(self.due, self._inner.due + self._added)
+        return self.due
+
+    def _wait(self, began: float, now: float, due: float) -> tuple[float, httpx2.ReadTimeout | None]:
+        """Return how long to wait from `now`, and what to raise then; the client has waited since `began`."""
+        if self._limit is not None and due - began > self._limit:
+            return began + self._limit - now, timeout_error(self._limit, "the next chunk", self._request)
+        return due - now, None
+
+
+class AsyncPaced(_Paced, httpx2.AsyncByteStream):
+    """A stream whose chunks are delivered when they are due, on the loop's clock."""
+
+    def __aiter__(self) -> AsyncPaced:
+        self._clock = asyncio.get_running_loop().time
+        self._chunks: AsyncIterator[bytes] = self._inner.__aiter__()
+        return self
+
+    async def __anext__(self) -> bytes:
+        began = self._clock()
+        failure: httpx2.TransportError | None = None
+        try:
+            data = await self._chunks.__anext__()
+        except httpx2.TransportError as error:
+            data, failure, due, now = b"", error, self._failure_due(error), self._clock()
+        else:
+            now = self._clock()
+            due = self._due(data, now)
+        if due > now:
+            wait, late = self._wait(began, now, due)
+            if wait > 0:
+                await asyncio.sleep(wait)
+            failure = late or failure
+        if failure is not None:
+            await self.aclose()
+            raise failure
+        return data
+
+    async def aclose(self) -> None:
+        """Close the stream behind."""
+        await self._inner.aclose()
+
+
+class SyncPaced(_Paced, httpx2.SyncByteStream):
+    """A stream whose chunks are delivered when they are due, on the real clock."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunks: Iterator[bytes] = self._inner.__iter__()
+        while True:
+            began = time.monotonic()
+            failure: httpx2.TransportError | None = None
+            try:
+                data = next(chunks)
+            except StopIteration:
+                return
+            except httpx2.TransportError as error:
+                data, failure, due, now = b"", error, self._failure_due(error), time.monotonic()
+            else:
+                now = time.monotonic()
+                due = self._due(data, now)
+            if due > now:
+                wait, late = self._wait(began, now, due)
+                time.sleep(max(0.0, wait))
+                failure = late or failure
+            if failure is not None:
+                self.close()
+                raise failure
+            yield data
+
+    def close(self) -> None:
+        """Close the stream behind."""
+        self._inner.close()

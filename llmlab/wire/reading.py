@@ -1,0 +1,313 @@
+"""What a prompt holds, as far as a simulated model sees it: documents, a question, wishes about the answer, instructions smuggled in.
+
+Documents may be tagged (`<document id="x" title="...">...</document>`), bracketed (`[x] title`, then text), headed (`## title`) or plain
+paragraphs. The question is what the last message of the user asks; what stands around it are wishes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from llmlab.protocol.tokens import content_text
+from llmlab.wire.finding import Document, sentences
+
+_TAGGED = re.compile(
+    r"<((?:doc(?:ument)?|source|passage|article|context|snippet)[\w.:-]*)((?:\s[^<>]*)?)>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE
+)
+_ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_BRACKETED = re.compile(r"^[ \t]*\[([\w][\w./:-]{0,63})\][ \t:]*(.*)$", re.MULTILINE)
+_HEADED = re.compile(r"^#{1,4}[ \t]+(.+)$", re.MULTILINE)
+_NO_DOCUMENT = re.compile(r"question|instruction|rule|task|output|format|answer|request|style", re.IGNORECASE)
+_ASKED = re.compile(
+    r"<(question|query)>\s*(.+?)\s*</\1>|^[ \t]*(?:(?:the )?(?:customer|user)(?:'s)? )?(?:question|query|customer|user)[ \t]*:\s*(.+?)\s*(?=\n[ \t]*\n|\Z)",
+    re.DOTALL | re.IGNORECASE | re.MULTILINE,
+)
+_LABEL = re.compile(r"^\s*(?:context|documents?|sources?|information|knowledge(?: base)?|articles?)\s*:\s*", re.IGNORECASE)
+_FEEDBACK = re.compile(
+    r"\b(?:your (?:last |previous )?(?:answer|reply|response|output)|that|it)\b.{0,40}\b(?:was not|wasn't|is not|isn't|did not|didn't|does not|"
+    r"doesn't|could not|lacks?|has no|failed|invalid)\b|\btry again\b|\bcorrect (?:it|the json)\b|\bnot valid json\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+_CITE = re.compile(
+    r"\bcit(?:e|es|ed|ing|ations?)\b|\bsquare brackets\b|\b(?:document|source|doc)(?:'s)?[ -]ids?\b|\bname the (?:document|source)",
+    re.IGNORECASE,
+)
+_ADMIT = re.compile(
+    r"[^.!?\n]*\b(?:(?:don't|do not|doesn't) know|not sure|(?:cannot|can't|can not|unable to) (?:answer|find)|no answer|abstain|not (?:be )?(?:in|covered by|answered by|found in) the (?:documents?|context|sources?))\b[^\n]*",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"[\"“]([^\"“”]{3,160})[\"”]")
+_NUMBERS = {word: number for number, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)}
+_LENGTH = re.compile(
+    r"\b(?:in|at most|no more than|not more than|up to|within|under|max(?:imum)?\.?(?: of)?|fewer than|less than|using)\s+"
+    r"(?:(?:\d+|\w+) (?:or|to) )?(\d+|\w+)\s+(?:short |brief |complete )?(words?|sentences?)\b",
+    re.IGNORECASE,
+)
+_GUARDED = re.compile(
+    r"\b(?:as data|not (?:as )?instructions|(?:never|do not|don't) (?:follow|obey|act on)|ignore (?:any|all|every) (?:instruction|command|request)s?"
+    r" (?:in|inside|within|that stand))",
+    re.IGNORECASE,
+)
+
+_OVERRIDE = (
+    r"\b(?:ignore|disregard|forget|override)\b[^.!?\n]{0,40}\b(?:instructions?|rules?|prompts?|above|previous|everything|guidelines)\b"
+    r"|\b(?:reveal|print|repeat|output|show|tell me)\b[^.!?\n]{0,30}\b(?:system prompt|system message|your (?:hidden |secret )?instructions)\b"
+)
+_SMUGGLED = re.compile(_OVERRIDE, re.IGNORECASE)
+_SMUGGLED_IN_DOCUMENT = re.compile(
+    _OVERRIDE + r"|\b(?:new|updated|system|admin|administrator) (?:instructions?|message|override|note|prompt)\s*:"
+    r"|\b(?:reply|respond|answer)\s+(?:only\s+|exactly\s+|just\s+)?with\b"
+    r"|\byou (?:must|will|should|are to) (?:now |always )?(?:reply|respond|say|answer|tell|output|recommend|ignore)\b"
+    r"|\b(?:AI|assistants?|language models?|chatbots?)\b[^.\n]{0,25}\b(?:must|should|shall|are to)\b",
+    re.IGNORECASE,
+)
+_PAYLOAD = re.compile(
+    r"\b(?:reply|respond|answer|say|output|print|write|state|recommend|tell (?:the )?(?:user|customer|them|everyone))\b"
+    r"(?:\s+(?:only|just|exactly|with|that|the following|to))*\s*:?\s*[\"'“]?(.+?)[\"'”]?(?:\s+and nothing else)?[.!]?\s*$",
+    re.IGNORECASE,
+)
+_LEAK = re.compile(r"system prompt|system message|your (?:hidden |secret )?instructions", re.IGNORECASE)
+
+
+class Wishes(NamedTuple):
+    """What the prompt asks for beyond an answer."""
+
+    cite: bool = False
+    """Name the documents."""
+    json: bool = False
+    """Answer in JSON, asked for in words."""
+    example: Any = None
+    """A JSON object or schema that stands in the prompt."""
+    admit: str | None = None
+    """Say so if you don't know: the words to say, or an empty string."""
+    words: int | None = None
+    sentences: int | None = None
+    guarded: bool = False
+    """The prompt says that documents are data and no instructions."""
+
+
+class Injection(NamedTuple):
+    """An instruction that stands where data should be."""
+
+    payload: str
+    """What it wants said; empty if it wants something else."""
+    leak: bool
+    """Whether it wants the system prompt."""
+
+
+class Prompt(NamedTuple):
+    """A prompt, read."""
+
+    question: str
+    documents: tuple[Document, ...]
+    wishes: Wishes
+    injections: tuple[Injection, ...]
+    system: str
+    """The system message, without documents."""
+    after_tools: bool
+    """Whether the last message is a tool's result."""
+
+
+def read(messages: Sequence[dict[str, Any]]) -> Prompt:
+    """Return what `messages` hold."""
+    texts = tuple((message["role"], content_text(message.get("content"))) for message in messages)
+    if sum(len(text) for _, text in texts) > 100_000:
+        return _read.__wrapped__(texts)
+    return _read(texts)
+
+
+@lru_cache(maxsize=256)
+def _read(texts: tuple[tuple[str, str], ...]) -> Prompt:
+    documents: list[Document] = []
+    wishes: list[str] = []
+    system: list[str] = []
+    asked: list[str] = []
+    for role, text in texts:
+        if role in ("tool", "function"):
+            documents.append(Document(f"result-{len(documents) + 1}", "", _flat(text)))
+        if role in ("system", "developer"):
+            found, rest = _documents(text, plain=False)
+            documents += found
+            system.append(rest)
+            wishes.append(rest)
+        if role == "user":
+            found, rest = _documents(text, plain=True)
+            question = _question(rest, bool(found))
+            documents += found
+            wishes.append(rest)
+            if not (asked and _FEEDBACK.search(question)):
+                asked.append(question)
+    numbered = tuple(
+        document if document.id else Document(str(number), document.title, document.text) for number, document in enumerate(documents, 1)
+    )
+    question = asked[-1] if asked else ""
+    return Prompt(
+        question=question,
+        documents=numbered,
+        wishes=_wishes("\n".join(wishes)),
+        injections=tuple(_injections(numbered, question)),
+        system=" ".join(" ".join(system).split()),
+        after_tools=bool(texts) and texts[-1][0] in ("tool", "function"),
+    )
+
+
+def _documents(text: str, *, plain: bool) -> tuple[list[Document], str]:
+    """Return the documents in `text`, and what is left of it."""
+    for find in (_tagged, _bracketed, _headed):
+        found, rest = find(text)
+        if found:
+            return found, rest
+    label = _LABEL.match(text)
+    if not plain and not label:
+        return [], text
+    paragraphs = [part for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
+    keep, found = [], []
+    for number, part in enumerate(paragraphs):
+        body = _LABEL.sub("", part)
+        is_last = plain and number == len(paragraphs) - 1
+        if is_last or len(body.split()) < 12 or _ASKED.search(part) or _instructs(body):
+            keep.append(part)
+            continue
+        title, line, tail = body.partition("\n")
+        titled = bool(line) and len(title.split()) <= 10 and not title.rstrip().endswith((".", "!", "?"))
+        found.append(Document("", title.strip(" #:") if titled else "", tail if titled else body))
+    return found, "\n\n".join(keep)
+
+
+def _tagged(text: str) -> tuple[list[Document], str]:
+    found: list[Document] = []
+    for match in _TAGGED.finditer(text):
+        inner, _ = _tagged(match[3])
+        if inner:
+            found += inner
+            continue
+        names = {name.lower(): one or two for name, one, two in _ATTRIBUTE.findall(match[2])}
+        name = next((names[key] for key in ("id", "name", "doc", "source", "key", "index") if names.get(key)), "")
+        title, body = names.get("title") or names.get("heading") or "", match[3]
+        child = re.search(r"<title>(.*?)</title>", body, re.DOTALL)
+        if child:
+            title, body = title or child[1].strip(), body.replace(child[0], "")
+        found.append(Document(name, title, re.sub(r"</?[a-z_-]{1,20}>", "", body).strip()))
+    return found, _TAGGED.sub("", text)
+
+
+def _bracketed(text: str) -> tuple[list[Document], str]:
+    starts = list(_BRACKETED.finditer(text))
+    found: list[Document] = []
+    rest = [text[: starts[0].start()]] if starts else [text]
+    for number, match in enumerate(starts):
+        last = number == len(starts) - 1
+        body = text[match.end() : starts[number + 1].start() if not last else len(text)]
+        if last:
+            cut = re.search(r"\n[ \t]*\n(?![ \t]*\n)|\n(?=[ \t]*(?:question|customer|user)[ \t]*:)", body, re.IGNORECASE)
+            end = cut.start() if (cut and body[: cut.start()].strip()) or (cut and match[2].strip()) else len(body)
+            body, left = body[:end], body[end:]
+            rest.append(left)
+        title, text_of = (match[2].strip(), body.strip()) if body.strip() else ("", match[2].strip())
+        if text_of:
+            found.append(Document(match[1], title, text_of))
+    return (found, "\n".join(rest)) if found else ([], text)
+
+
+def _headed(text: str) -> tuple[list[Document], str]:
+    starts = list(_HEADED.finditer(text))
+    found: list[Document] = []
+    rest = [text[: starts[0].start()]] if starts else [text]
+    for number, match in enumerate(starts):
+        body = text[match.end() : starts[number + 1].start() if number + 1 < len(starts) else len(text)]
+        paragraphs = re.split(r"\n[ \t]*\n", body.strip())
+        if _NO_DOCUMENT.search(match[1]) or len(body.split()) < 8:
+            rest.append(body)
+            continue
+        if number + 1 == len(starts) and len(paragraphs) > 1 and (paragraphs[-1].rstrip().endswith("?") or _ASKED.search(paragraphs[-1])):
+            rest.append(paragraphs.pop())
+        found.append(Document("", match[1].strip(), "\n\n".join(paragraphs)))
+    return (found, "\n".join(rest)) if found else ([], text)
+
+
+def _instructs(text: str) -> bool:
+    return bool(re.match(r"\s*(?:you are|answer|use only|use nothing|reply|respond|please|always|never|only)\b", text, re.IGNORECASE))
+
+
+def _question(text: str, had_documents: bool) -> str:
+    labelled = list(_ASKED.finditer(text))
+    if labelled:
+        return (labelled[-1][2] or labelled[-1][3]).strip()
+    paragraphs = [part.strip() for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
+    if not had_documents or len(paragraphs) < 2:
+        return text.strip()
+    return next((part for part in reversed(paragraphs) if part.endswith("?")), paragraphs[-1])
+
+
+def _wishes(text: str) -> Wishes:
+    admit = _ADMIT.search(text)
+    quoted = _QUOTED.search(admit[0]) if admit else None
+    limits = {}
+    for number, unit in _LENGTH.findall(text):
+        count = int(number) if number.isdigit() else _NUMBERS.get(number.lower())
+        if count:
+            limits["words" if unit.lower().startswith("word") else "sentences"] = count
+    wants_json = bool(re.search(r"\bjson\b", text, re.IGNORECASE))
+    return Wishes(
+        cite=bool(_CITE.search(text)),
+        json=wants_json,
+        example=_example(text) if wants_json else None,
+        admit=(quoted[1] if quoted else "") if admit else None,
+        guarded=bool(_GUARDED.search(text)),
+        **limits,
+    )
+
+
+def _example(text: str) -> Any:
+    """Return the first JSON object in `text`, or the names of fields that look like one, or None."""
+    decoder = json.JSONDecoder()
+    for match in re.finditer(r"\{", text):
+        try:
+            value, _ = decoder.raw_decode(text, match.start())
+        except ValueError:
+            continue
+        if value:
+            return value
+    skeleton = re.search(r"\{[^{}]*\}", text)
+    names = re.findall(r"[\"'](\w+)[\"']\s*:", skeleton[0]) if skeleton else []
+    if not names:
+        listed = re.search(r"\b(?:keys?|fields?|propert(?:y|ies))\b\s*:?\s*([^.\n]+)", text, re.IGNORECASE)
+        names = re.findall(r"[\"'`](\w+)[\"'`]", listed[1]) if listed else []
+    return dict.fromkeys(names, "") or None
+
+
+def _injections(documents: tuple[Document, ...], question: str) -> list[Injection]:
+    found = []
+    for pattern, text in [*((_SMUGGLED_IN_DOCUMENT, document.text) for document in documents), (_SMUGGLED, question)]:
+        if not pattern.search(text):
+            continue
+        parts = sentences(text)
+        for number, part in enumerate(parts):
+            if pattern.search(part):
+                payload = _PAYLOAD.search(part) or (_PAYLOAD.search(parts[number + 1]) if number + 1 < len(parts) else None)
+                found.append(Injection(payload[1].strip() if payload else "", bool(_LEAK.search(part))))
+                break
+    return found
+
+
+def smuggled(sentence: str) -> bool:
+    """Whether a document's sentence is an instruction to the model."""
+    return bool(_SMUGGLED_IN_DOCUMENT.search(sentence))
+
+
+def _flat(text: str) -> str:
+    """Return a tool's result as sentences."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(value, dict):
+        return " ".join(
+            f"The {name.replace('_', ' ')} is {part if isinstance(part, str) else json.dumps(part)}." for name, part in value.items()
+        )
+    return text

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import llmlab
+from llmlab.data.help_desk import Case
+from llmlab.errors import BadInput, UnknownName
+from llmlab.evals.statistics import proportion
+from llmlab.lab import gameday
+from llmlab.lab.scenarios import SCENARIOS, Scenario, register, scenario_named
+
+
+def played(requests: int = 40, **options: object) -> list[gameday.Outcome]:
+    return gameday.play(["latency"], requests=requests, source="simulator", **options)  # type: ignore[arg-type]
+
+
+def test_two_game_days_of_one_seed_are_the_same_to_the_byte() -> None:
+    reports = [json.dumps(gameday.report(played(), [], requests=40, seed=7)) for _ in range(2)]
+    assert reports[0] == reports[1]
+    assert json.loads(reports[0])["schema_version"] == 1
+    assert ["naive", "careful", "stack"] == [one["app"] for one in json.loads(reports[0])["scenarios"][0]["apps"]]
+
+
+def test_an_unknown_scenario_names_those_there_are() -> None:
+    with pytest.raises(UnknownName, match="latency"):
+        gameday.play(["earthquake"])
+
+
+def test_a_scenario_registers_once() -> None:
+    with pytest.raises(BadInput, match="already"):
+        register(SCENARIOS["latency"])
+    extra = Scenario(name="calm", title="Nothing", faults=(), put_in={}, load=llmlab.Closed(concurrency=2))
+    try:
+        assert extra is register(extra)
+        assert extra is scenario_named("calm")
+    finally:
+        del SCENARIOS["calm"]
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "threshold", "code"),
+    [(1000, 1000, 0.99, 0), (500, 500, 0.99, 0), (980, 1000, 0.99, 1), (100, 100, 0.99, 2), (20, 20, 0.9, 2), (0, 0, 0.5, 2)],
+)
+def test_a_gate_passes_fails_or_cannot_tell(hits: int, n: int, threshold: float, code: int) -> None:
+    found, reason = gameday._judged(proportion(hits, n), threshold)
+    assert code == found
+    assert reason
+
+
+def test_a_gate_that_cannot_tell_says_how_many_requests_would_do() -> None:
+    _, reason = gameday._judged(proportion(100, 100), 0.99)
+    assert "would do" in reason
+    _, hopeless = gameday._judged(proportion(99, 100), 0.99)
+    assert "would do" not in hopeless
+
+
+@pytest.mark.parametrize("text", ["goodput=1.5", "goodput=0", "goodput=much", "goodput"])
+def test_a_gate_wants_a_share(text: str) -> None:
+    with pytest.raises(BadInput, match=r"goodput=0\.99"):
+        gameday.parse_gate([text])
+
+
+def test_a_gate_on_nothing_known_names_the_measures() -> None:
+    with pytest.raises(UnknownName, match="answered, goodput, right"):
+        gameday.parse_gate(["speed=0.9"])
+
+
+def test_verdicts_are_given_for_every_app_and_measure() -> None:
+    verdicts = gameday.judge(played(), {"goodput": 0.5, "right": 0.01})
+    assert 6 == len(verdicts)
+    assert {"naive", "careful", "stack"} == {verdict.app for verdict in verdicts}
+
+
+def test_cases_without_gold_cannot_be_judged_right() -> None:
+    outcomes = played(apps={"naive": llmlab.naive}, cases=[Case(id="mine", question="What is it?")])
+    (verdict,) = gameday.judge(outcomes, {"right": 0.9})
+    assert gameday.CANNOT_MEASURE == verdict.code
+
+
+def test_an_app_is_loaded_from_the_present_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_feature_for_test.py").write_text("async def answer(client, question):\n    return 'hello'\n")
+    monkeypatch.chdir(tmp_path)
+    name, app = gameday.load_app("my_feature_for_test:answer")
+    assert "answer" == name
+    assert 3 == len(played(3, apps={name: app})[0].runs)
+    with pytest.raises(BadInput, match="it has: answer"):
+        gameday.load_app("my_feature_for_test:reply")
+    with pytest.raises(BadInput, match="cannot be imported"):
+        gameday.load_app("no_such_module_here:answer")
+    with pytest.raises(BadInput, match="module:callable"):
+        gameday.load_app("my_feature_for_test")

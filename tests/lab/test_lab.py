@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import openai
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import llmlab
+from llmlab.data.help_desk import cases
+from llmlab.errors import BadCases, BadInput, UnknownName
+from llmlab.lab.load import Closed, Open
+
+SPIKES = llmlab.faults.LatencySpike(probability=0.3, seconds=4.0)
+
+
+def simulated(seed: int = 7, *faults: llmlab.faults.Fault) -> llmlab.Lab:
+    return llmlab.Lab(seed=seed, faults=faults or (SPIKES,), source="simulator")
+
+
+@pytest.mark.parametrize("app", [llmlab.naive, llmlab.careful, llmlab.stack])
+def test_the_meter_on_the_wire_equals_the_apps_own_ledger(app: object) -> None:
+    runs = simulated().run(app, requests=25)
+    attempts = runs.attempts
+    assert 25 == len(runs.frame)
+    assert runs.frame["attempts"].sum() == len(attempts)
+    assert ["simulator"] == sorted(set(attempts["source"].dropna()))
+    assert runs.frame["usd"].sum() == pytest.approx(float(sum(cost for cost in attempts["cost_usd"] if cost is not None)))
+
+
+def test_the_pipelines_ledger_equals_the_meter_attempt_for_attempt() -> None:
+    answers = {}
+
+    async def app(client: openai.AsyncOpenAI, question: str) -> str:
+        answers[question] = await llmlab.stack.replace(client=client).ask(question)
+        return answers[question].text
+
+    runs = simulated(7, llmlab.faults.LatencySpike(probability=0.5, seconds=4.0)).run(app, requests=30)
+    questions = {case.id: case.question for case in cases()}
+    fields = [
+        "ordinal",
+        "status",
+        "model",
+        "snapshot",
+        "prompt_tokens",
+        "completion_tokens",
+        "cached_tokens",
+        "reasoning_tokens",
+        "cost_usd",
+    ]
+    hedged = 0
+    for row in runs.rows:
+        mine = answers[questions[row.case]].attempts
+        wire = [attempt for _, attempt in runs._attempts if attempt.request == f"{row.case}/{row.repetition}"]
+        assert [tuple(getattr(one, name) for name in fields) for one in wire] == [
+            tuple(getattr(one, name) for name in fields) for one in mine
+        ]
+        assert [one.seconds for one in wire] == pytest.approx([one.seconds for one in mine])
+        hedged += len(mine) > 1
+    assert hedged > 5
+
+
+def test_two_runs_of_one_seed_give_the_same_rows() -> None:
+    first, second = (simulated().run(llmlab.stack, requests=30) for _ in range(2))
+    assert first.rows == second.rows
+    assert first.frame.to_csv() == second.frame.to_csv()
+    assert first.attempts.to_csv() == second.attempts.to_csv()
+
+
+@settings(max_examples=5)
+@given(st.integers(1, 40), st.integers(0, 3))
+def test_a_request_meets_the_same_weather_at_any_concurrency(concurrency: int, seed: int) -> None:
+    def fates(at_once: int) -> list[tuple[object, ...]]:
+        rows = simulated(seed).run(llmlab.naive, requests=30, load=Closed(concurrency=at_once)).rows
+        return [(row.case, row.repetition, row.status, row.wait_seconds, row.attempts, row.text) for row in rows]
+
+    assert fates(1) == fates(concurrency)
+
+
+def test_weather_is_the_same_for_two_apps_at_their_first_attempt() -> None:
+    naive, patient = (simulated(5).run(app, requests=40) for app in (llmlab.naive, llmlab.careful))
+    slow = {row.case for row in naive.rows if row.total_seconds > 4}
+    retried = {row.case for row in patient.rows if row.attempts > 1}
+    assert slow == retried
+    assert slow
+
+
+def test_an_open_load_keeps_its_times_however_slow_the_answers_are() -> None:
+    load = Open(per_second=5.0)
+    calm, stormy = (
+        simulated(7, fault).run(llmlab.naive, requests=40, load=load) for fault in (SPIKES, llmlab.faults.LatencySpike(probability=1.0))
+    )
+    assert [row.sent_at for row in calm.rows] == [row.intended_at for row in calm.rows] == [row.sent_at for row in stormy.rows]
+    mean_gap = calm.rows[-1].sent_at / 40
+    assert 0.1 < mean_gap < 0.3
+
+
+def test_an_async_generator_streams_and_its_first_piece_is_the_first_word() -> None:
+    async def app(client: openai.AsyncOpenAI, question: str) -> AsyncIterator[str]:
+        stream = await client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": question}], stream=True)
+        async for chunk in stream:
+            if chunk.choices and chunk.choices[0].delta.content:
+                yield chunk.choices[0].delta.content
+
+    row = simulated().run(app, ["How long do I have to return it?"], requests=1).rows[0]
+    assert "ok" == row.status
+    assert row.wait_seconds is not None
+    assert row.wait_seconds < row.total_seconds
+    assert "app" == row.app
+    assert row.right is None
+
+
+def test_an_app_that_raises_or_says_nothing_is_a_row_and_no_crash() -> None:
+    async def broken(client: openai.AsyncOpenAI, question: str) -> str:
+        raise KeyError("choices")
+
+    async def silent(client: openai.AsyncOpenAI, question: str) -> str | None:
+        return None
+
+    rows = [simulated().run(app, requests=1).rows[0] for app in (broken, silent)]
+    assert [("failed", "KeyError"), ("failed", "the app returned no text")] == [(row.status, row.reason) for row in rows]
+
+
+def test_progress_counts_and_a_run_in_the_background_gives_the_same_rows() -> None:
+    seen: list[tuple[int, int]] = []
+    lab = simulated()
+    runs = lab.run(llmlab.naive, requests=12, progress=lambda done, total: seen.append((done, total)))
+    assert [(number, 12) for number in range(1, 13)] == seen
+    handle = lab.start(llmlab.naive, requests=12)
+    assert runs.rows == handle.result(60).rows
+    assert 1.0 == handle.progress
+    assert not handle.running
+
+
+def test_a_run_in_the_background_can_be_cancelled() -> None:
+    handle = simulated().start(llmlab.naive, requests=100_000)
+    handle.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        handle.result(60)
+    assert handle.progress < 1
+
+
+def test_a_result_that_takes_too_long_says_how_far_it_is() -> None:
+    handle = simulated().start(llmlab.naive, requests=100_000)
+    with pytest.raises(TimeoutError, match="not finished"):
+        handle.result(0.0)
+    handle.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        handle.result(60)
+
+
+def test_bad_input_says_what_there_is() -> None:
+    with pytest.raises(UnknownName, match="cassette, simulator, live"):
+        llmlab.Lab(source="telepathy")
+    with pytest.raises(UnknownName, match="chat"):
+        llmlab.Lab(latency="warp", source="cassette")
+    with pytest.raises(BadCases, match="no cases"):
+        simulated().run(llmlab.naive, [])
+    with pytest.raises(BadCases, match="brackets"):
+        simulated().run(llmlab.naive, "one question")
+    with pytest.raises(BadInput, match="at least 1"):
+        simulated().run(llmlab.naive, requests=0)
+    with pytest.raises(BadInput, match="an app is"):
+        simulated().run(42)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="concurrency"):
+        Closed(concurrency=0)
+    with pytest.raises(BadInput, match="per_second"):
+        Open(per_second=0)
+
+
+def test_the_banner_and_the_repr_say_who_answers() -> None:
+    lab = simulated()
+    assert "no language model" in lab.banner
+    assert lab.run(llmlab.naive, requests=2).banner == lab.banner
+    assert "source='simulator'" in repr(lab)
+    assert "simulated" in repr(lab.run(llmlab.naive, requests=3))
+
+
+def test_live_mode_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(BadInput, match="OPENAI_API_KEY"):
+        llmlab.Lab(source="live").run(llmlab.naive, requests=1)
+
+
+def test_the_environment_chooses_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMLAB_SOURCE", "simulator")
+    assert "simulator" == llmlab.Lab().source
+    assert "cassette" == llmlab.Lab(source="cassette").source
+
+
+def test_runs_add_up_and_summarize() -> None:
+    lab = simulated()
+    runs = lab.run(llmlab.naive, requests=20) + lab.run(llmlab.stack, requests=20)
+    assert ["naive", "stack"] == runs.apps
+    assert 40 == len(runs)
+    table = runs.summary()
+    assert ["naive", "stack"] == list(table["app"])
+    assert "not measurable at n = 20" == table["wait p99 s"][0]
+    assert "40 simulated" == runs.sources
