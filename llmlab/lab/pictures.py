@@ -258,9 +258,9 @@ def _parts(trace: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _commit(parts: Sequence[Mapping[str, Any]]) -> float | None:
-    """Return when the winner's first content came (in seconds), or None if nobody won."""
-    firsts = [part["first_content"] for part in parts if part["kind"] == "attempt" and not part["lost"] and not _missing(part["first_content"])]
-    return firsts[0] if firsts else None
+    """Return when the user saw the first word (in seconds): of the winner, or of the attempt that broke off after it; else None."""
+    seen = [part for part in parts if part["kind"] == "attempt" and part["status"] != "cancelled" and not _missing(part["first_content"])]
+    return min(seen, key=lambda part: part["lost"])["first_content"] if seen else None
 
 
 def _bar(axes: Axes, number: int, part: Mapping[str, Any], longest: float) -> None:

@@ -193,7 +193,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
 
     def _build(self, extra: dict[str, Any]) -> None:
         self.sentence, self.banner, self.table, self.code_view = (widgets.HTML(layout=widgets.Layout(width="100%")) for _ in range(4))
-        self.progress = widgets.IntProgress(min=0, max=100, layout=widgets.Layout(width="292px"), tooltip="Share of the requests that are done")
+        self.progress = widgets.IntProgress(min=0, max=100, layout=widgets.Layout(width="292px"), tooltip="Share done")
         buttons = {
             f"Run {self.pressed}": (lambda: self.run(self.pressed), f"{self.pressed} requests an app"),
             "Cancel": (self.cancel, "Stop this run"),
@@ -214,7 +214,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             [*self._controls.values(), widgets.HBox(list(made.values()), layout=row), self.progress, fold],
             layout=widgets.Layout(width="316px", flex="0 0 auto"),
         )
-        self.figures = widgets.VBox([])
+        self.chat, self.figures = Chat(), widgets.VBox([])
         right = widgets.VBox([self.figures, self.table], layout=widgets.Layout(flex="1 1 420px", min_width="0", max_width="800px"))
         self._body = widgets.HBox([left, right], layout=widgets.Layout(flex_flow="row wrap", width="100%"))
 
@@ -267,7 +267,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         bundle["text/plain"] = repr(self)
         if self._result:
             bundle["text/html"] = f"<p>{page.escape(self._result.sentence)}</p>{page.table(self._result.table)}"
-            bundle["image/png"] = base64.b64encode(self.figures.children[0].value).decode() if self.figures.children else ""
+            if self.figures.children:
+                bundle["image/png"] = base64.b64encode(self.figures.children[0].value).decode()
         return bundle
 
 

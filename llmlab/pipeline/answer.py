@@ -65,7 +65,7 @@ class Answer:
     status: str
     """ok, degraded (usable, not as meant: cut off, or from another model), abstained (it does not know), blocked (by a guard) or failed."""
     text: str = ""
-    """What the user may read; empty where the model answered with tool calls alone, which is ok. A stream that failed keeps what it delivered."""
+    """What the user may read. Empty where the model answers with tool calls alone, which is ok; a failed stream keeps what it showed."""
     data: Any = None
     """The validated object, or None."""
     tool_calls: tuple[ToolCall, ...] = ()

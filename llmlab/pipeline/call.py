@@ -1,7 +1,7 @@
 """One attempt through the openai client, reading the bytes ourselves.
 
-The client does what it is for (auth, base URL, typed errors); its models, which cost 120 us a chunk, are never built, and a stream that ends
-without its end is noticed.
+The client does what it is for (auth, base URL, typed errors); its models, which cost 120 us a chunk, are never built, and a stream that
+ends without its end is noticed.
 
 Notebook: 00_start_here.ipynb
 """
@@ -168,7 +168,9 @@ class Call:
             reply = chunks.parsed(response.content)
             if reply and reply.get("error"):
                 raise named_reply(reply["error"])
-            raise AttemptBroken("not_a_stream", f"the reply is {kind or 'untyped'}, no event stream: {response.content[:80]!r}", retryable=True)
+            raise AttemptBroken(
+                "not_a_stream", f"the reply is {kind or 'untyped'}, no event stream: {response.content[:80]!r}", retryable=True
+            )
         self._bytes = response.aiter_bytes()
         while self.first_content_at is None and self._bytes is not None and not self._done:
             await self._read_on()
@@ -318,7 +320,7 @@ class Call:
             usage=origin if usage else Usage.UNKNOWN,
             cost_usd=cost,
             price_date=PRICE_DATE if cost is not None else None,
-            **(usage or {}),  # type: ignore[arg-type]
+            **(usage or {}),
         )
 
 

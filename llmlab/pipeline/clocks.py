@@ -59,15 +59,27 @@ _MEANING = {
 class Watch:
     """Cancels the task that is inside of it when a clock runs out, and turns that into `AttemptTimeout`.
 
-    It is entered for every wait of an attempt. There is one timer for all clocks, and it looks how far things are when it goes off, so a chunk
-    that comes in time moves no timer.
+    It is entered for every wait of an attempt. There is one timer for all clocks, and it looks how far things are when it goes off, so a
+    chunk that comes in time moves no timer.
 
     Args:
         clocks: What the attempt may take.
         deadline: When it must have ended (in seconds on the loop's clock), or None.
     """
 
-    __slots__ = ("_before", "_clocks", "_deadline", "_fired", "_loop", "_task", "_timer", "first_content_at", "now", "progress_at", "sent_at")
+    __slots__ = (
+        "_before",
+        "_clocks",
+        "_deadline",
+        "_fired",
+        "_loop",
+        "_task",
+        "_timer",
+        "first_content_at",
+        "now",
+        "progress_at",
+        "sent_at",
+    )
 
     def __init__(self, clocks: Clocks, deadline: float | None) -> None:
         self._clocks, self._deadline = clocks, deadline
@@ -75,6 +87,8 @@ class Watch:
         self.now = self._loop.time
         self.sent_at = self.progress_at = self.now()
         self.first_content_at: float | None = None
+        self._fired: tuple[str, float] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def _next(self) -> tuple[float, str, float] | None:
         """Return when the next clock runs out, its name, and its length."""
@@ -103,7 +117,8 @@ class Watch:
     def __enter__(self) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._task, self._before, self._fired = task, task.cancelling(), None
+        self._task, self._before = task, task.cancelling()
+        self._fired = None
         self.progress_at = self.now()  # a reader who comes back late is not taken for a provider that stands still
         following = self._next()
         self._timer = None if following is None else self._loop.call_at(following[0], self._look)

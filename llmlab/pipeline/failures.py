@@ -32,6 +32,7 @@ NEVER_BEGUN = frozenset({"no_connection", "not_sent", "timeout_connect", "timeou
 _RETRYABLE = frozenset({408, 409, 429})
 _NO_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _WORD = re.compile(r"[a-z][a-z0-9_.-]{0,39}", re.IGNORECASE)
+_PHASES = {"ConnectTimeout": "connect", "PoolTimeout": "pool", "WriteTimeout": "write"}
 _DETAIL_CHARACTERS = 300
 
 
@@ -51,7 +52,7 @@ def named(error: Exception) -> Exception:
     root = error.__cause__ if isinstance(error, openai.APIConnectionError) and error.__cause__ else error
     detail = f"{type(root).__name__}: {str(root)[:_DETAIL_CHARACTERS]}"
     if isinstance(root, openai.APITimeoutError | httpx2.TimeoutException):
-        phase = {httpx2.ConnectTimeout: "connect", httpx2.PoolTimeout: "pool", httpx2.WriteTimeout: "write"}.get(type(root), "read")
+        phase = _PHASES.get(type(root).__name__, "read")
         return AttemptTimeout(f"timeout_{phase}", detail, retryable=True)
     if isinstance(root, httpx2.ConnectError | httpx2.ProxyError | httpx2.UnsupportedProtocol | ConnectionRefusedError):
         return AttemptUnavailable("no_connection", detail, retryable=True)

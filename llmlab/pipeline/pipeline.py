@@ -10,9 +10,8 @@ Notebook: 00_start_here.ipynb
 from __future__ import annotations
 
 import asyncio
-import math
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -20,14 +19,18 @@ from typing import Any
 import openai
 
 from llmlab.errors import AttemptFailed, BadInput
-from llmlab.pipeline.answer import Answer, Delta, Finding, Finished, Timings, Tokens
+from llmlab.pipeline.answer import Answer, Delta, Finished
+from llmlab.pipeline.clocks import check_seconds
+from llmlab.pipeline.draft import Draft
 from llmlab.pipeline.guards import Guard, LengthGuard
-from llmlab.pipeline.prompt import Prompt, document_id
-from llmlab.pipeline.routing import Hedge, Request, Retry, Route, Router
+from llmlab.pipeline.output import check_output, response_format, validated
+from llmlab.pipeline.prompt import Document, Prompt, as_documents
+from llmlab.pipeline.routing import Hedge, Request, Retry, Route, Router, check_client
 from llmlab.pipeline.trace import Trace
 from llmlab.protocol.draws import microseconds
+from llmlab.protocol.models import resolve
 
-_CITATION = re.compile(r"\[([A-Za-z0-9][A-Za-z0-9_.:-]*)\]")
+_BRACKETS = re.compile(r"\[([^\[\]\n]{1,200})\]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,23 +40,28 @@ class Pipeline:
     Every stage is an object that can be left out or put in the place of another. A pipeline never changes; `replace` gives a changed copy.
 
     Raises:
-        BadInput: No route, two routes of one name, a hedge on a route that is not there, or a time that is none.
+        BadInput: No route, two routes of one name, a hedge on a route that is not there, or a stage that is none.
 
     Notebook: 00_start_here.ipynb
     """
 
-    routes: Sequence[Route] = field(default_factory=lambda: [Route("main", model="main")])
+    routes: Sequence[Route] = field(default_factory=lambda: (Route("main", model="main"),))
     """The first is taken; the others are its fallbacks, in turn."""
+    output: Any = None
+    """What the answer is JSON of: a pydantic model, or another type that pydantic knows; None: it is plain text."""
     guards_in: Sequence[Guard] = (LengthGuard(),)
     """Look at the question."""
     prompt: Prompt = field(default_factory=Prompt)
     """Makes messages of question and documents."""
-    retrieve: Callable[[str], Sequence[Any]] | None = None
+    retrieve: Callable[[str], Iterable[Any]] | None = None
     """Finds documents where `ask` is given none."""
-    retry: Retry = field(default_factory=Retry)
+    retry: Retry | None = field(default_factory=Retry)
+    """What is tried again; None: nothing."""
     hedge: Hedge | None = None
+    """A second attempt in time, or None."""
     before_attempt: Callable[[Route, str, int], None] | None = None
-    """Called before each attempt with its route, role and number; what it raises ends the request."""
+    """Called before each attempt with its route, role and number. An `AttemptFailed` that it raises is a veto: the attempt is not made, as
+    if it had failed; anything else ends the request and reaches the caller."""
     guards_out: Sequence[Guard] = ()
     """Look at the answer."""
     deadline_seconds: float | None = 30.0
@@ -62,6 +70,14 @@ class Pipeline:
     """For routes without a client of their own."""
 
     def __post_init__(self) -> None:
+        for stage, kind, what in (("routes", Route, "routes"), ("guards_in", Guard, "guards"), ("guards_out", Guard, "guards")):
+            object.__setattr__(self, stage, _all_of(stage, getattr(self, stage), kind, what))
+        for stage, policy in (("retry", Retry), ("hedge", Hedge)):
+            if not isinstance(getattr(self, stage), policy | None):
+                raise BadInput(f"{stage} is a {policy.__name__}(...) or None, not {getattr(self, stage)!r}")
+        for stage in ("retrieve", "before_attempt"):
+            if getattr(self, stage) is not None and not callable(getattr(self, stage)):
+                raise BadInput(f"{stage} is a function or None, not {getattr(self, stage)!r}")
         if not self.routes:
             raise BadInput("a pipeline needs a route: Pipeline(routes=[Route('main', model='main')])")
         names = [route.name for route in self.routes]
@@ -72,6 +88,9 @@ class Pipeline:
         _check_deadline(self.deadline_seconds)
         if self.hedge is not None and self.deadline_seconds is not None and self.hedge.after_seconds >= self.deadline_seconds:
             raise BadInput(f"a hedge after {self.hedge.after_seconds:g} s never comes: the deadline is {self.deadline_seconds:g} s")
+        check_client("the pipeline", self.client)
+        if self.output is not None:
+            check_output(self.output)
 
     def replace(self, **changes: Any) -> Pipeline:
         """Return a copy with other stages.
@@ -88,8 +107,8 @@ class Pipeline:
     async def ask(
         self,
         question: str,
-        documents: Sequence[Any] | None = None,
-        history: Sequence[Mapping[str, str]] = (),
+        documents: Iterable[Any] | None = None,
+        history: Iterable[Mapping[str, str]] = (),
         deadline_seconds: float | None = None,
     ) -> Answer:
         """Return the answer to `question`.
@@ -103,24 +122,32 @@ class Pipeline:
         Raises:
             BadInput: Misuse: a question that is no text, a route without a client, a deadline that is none. Failures are answers.
         """
-        finished: Answer | None = None
         async with aclosing(self._events(question, documents, history, deadline_seconds, deliver=False)) as events:
             async for event in events:
                 if isinstance(event, Finished):
-                    finished = event.answer
-        assert finished is not None
-        return finished
+                    return event.answer
+        raise AssertionError("unreachable: a request ends with Finished")
 
     async def stream(
         self,
         question: str,
-        documents: Sequence[Any] | None = None,
-        history: Sequence[Mapping[str, str]] = (),
+        documents: Iterable[Any] | None = None,
+        history: Iterable[Mapping[str, str]] = (),
         deadline_seconds: float | None = None,
-    ) -> AsyncIterator[Delta | Finished]:
+    ) -> AsyncGenerator[Delta | Finished, None]:
         """Yield the answer as it comes: `Delta` after `Delta`, then one `Finished` with the whole `Answer`.
 
         Before the first delta any failure is mended unseen; after it, a failure ends the answer with status "failed" and the text so far.
+        Who stops reading early closes the stream, as in `async with contextlib.aclosing(pipeline.stream(question)) as events`.
+
+        Args:
+            question: As for `ask`, like the others.
+            documents: What to answer from.
+            history: Earlier messages.
+            deadline_seconds: Instead of the pipeline's own.
+
+        Raises:
+            BadInput: Misuse.
         """
         async with aclosing(self._events(question, documents, history, deadline_seconds, deliver=True)) as events:
             async for event in events:
@@ -129,108 +156,104 @@ class Pipeline:
     async def _events(
         self,
         question: str,
-        documents: Sequence[Any] | None,
-        history: Sequence[Mapping[str, str]],
+        given: Iterable[Any] | None,
+        history: Iterable[Mapping[str, str]],
         deadline_seconds: float | None,
         *,
         deliver: bool,
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Delta | Finished, None]:
         if not isinstance(question, str):
             raise BadInput(f"a question is a text, not {type(question).__name__}")
         _check_deadline(deadline_seconds)
         limit = self.deadline_seconds if deadline_seconds is None else deadline_seconds
         clock = asyncio.get_running_loop().time
-        began = clock()
-        trace = Trace(began=began)
-        findings: list[Finding] = []
+        draft = Draft(Trace(began=clock()), self.prompt.version)
+        trace = draft.trace
         with trace.stage("guards in", clock) as note:
-            for guard in self.guards_in:
-                findings += guard.check(question, role="user")
-            note.append(findings[0].reason if findings else "passed")
-        if findings:
-            reason = findings[0].reason
-            yield Finished(self._answer(trace, "blocked", "", reason, None, clock() - began, findings, ()))
-            return
-        with trace.stage("prompt assembly", clock) as note:
-            if documents is None:
-                documents = self.retrieve(question) if self.retrieve else ()
-            messages = self.prompt.messages(question, documents, history)
-            note.append(f"version {self.prompt.version}, {len(documents)} documents")
-        request = Request(messages, self.prompt.version, trace, None if limit is None else began + limit, self.client)
-        router = Router(self.routes, self.retry, self.hedge, self.before_attempt)
-        pieces: list[str] = []
-        delivered_at: float | None = None
-        status, reason = "ok", ""
-        with trace.stage("routing", clock) as note:
-            try:
-                async with aclosing(router.run(request, deliver=deliver)) as run:
-                    async for piece in run:
-                        if delivered_at is None:
-                            delivered_at = clock() - began
-                        pieces.append(piece)
-                        if deliver:
-                            yield Delta(piece, clock() - began)
-            except AttemptFailed as error:
-                status, reason = "failed", str(error)
-            count = len(trace.attempts)
-            note.append(f"{count} attempt{'s' if count != 1 else ''}")
-        text = "".join(pieces)
-        with trace.stage("post-processing", clock) as note:
-            citations = _citations(text, documents)
-            note.append(f"{len(citations)} citations")
-        with trace.stage("guards out", clock) as note:
-            for guard in self.guards_out:
-                findings += guard.check(text, role="assistant")
-            note.append(findings[0].reason if findings else "passed")
-        if findings:
-            status, reason = "blocked", findings[0].reason
-        yield Finished(
-            self._answer(trace, status, text if status != "blocked" else "", reason, delivered_at, clock() - began, findings, citations)
-        )
+            note.append(draft.guard(self.guards_in, question, "user"))
+        documents: tuple[Document, ...] = ()
+        if draft.status == "ok" and given is None and self.retrieve is not None:
+            with trace.stage("retrieval", clock) as note:
+                try:
+                    documents = as_documents(self.retrieve(question))
+                    note.append(_counted(len(documents), "document"))
+                except Exception as error:
+                    note.append(draft.crashed("retrieval", error))
+        if draft.status == "ok":
+            with trace.stage("prompt assembly", clock) as note:
+                documents = documents if given is None else as_documents(given)
+                messages = self.prompt.messages(question, documents, history)
+                note += [f"version {draft.prompt_version}", _counted(len(documents), "document")]
+            deadline = None if limit is None else trace.began + limit
+            request = Request(messages, draft.prompt_version, trace, deadline, self.client)
+            if self.output is not None:
+                request.extra["response_format"] = response_format(self.output)
+            with trace.stage("routing", clock) as note:
+                router = Router(self.routes, self.retry, self.hedge, self.before_attempt)
+                try:
+                    async with aclosing(router.run(request, deliver=deliver)) as run:
+                        async for piece in run:
+                            at = microseconds(clock() - trace.began)
+                            draft.add(piece, at)
+                            if deliver:
+                                yield Delta(piece, at)
+                except AttemptFailed as error:
+                    draft.status, draft.reason = "failed", str(error)
+                note.append(_counted(len(trace.attempts), "attempt"))
+            with trace.stage("post-processing", clock) as note:
+                self._finish(draft, request, documents)
+                note += [_counted(len(draft.citations), "citation"), *(["output validated"] if draft.data is not None else [])]
+            if draft.text:
+                with trace.stage("guards out", clock) as note:
+                    note.append(draft.guard(self.guards_out, draft.text, "assistant"))
+        yield Finished(draft.answer(clock() - trace.began))
 
-    def _answer(
-        self,
-        trace: Trace,
-        status: str,
-        text: str,
-        reason: str,
-        delivered_at: float | None,
-        total: float,
-        findings: list[Finding],
-        citations: tuple[str, ...],
-    ) -> Answer:
-        attempts = tuple(sorted(trace.attempts, key=lambda attempt: attempt.ordinal))
-        usage = Tokens(
-            sum(attempt.prompt_tokens or 0 for attempt in attempts),
-            sum(attempt.completion_tokens or 0 for attempt in attempts),
-            sum(attempt.cached_tokens for attempt in attempts),
-            sum(attempt.reasoning_tokens for attempt in attempts),
-        )
-        costs = [attempt.cost_usd for attempt in attempts if attempt.prompt_tokens is not None or attempt.status == "ok"]
-        cost = None if None in costs else sum(cost for cost in costs if cost is not None)
-        return Answer(
-            status=status,
-            text=text,
-            reason=reason,
-            usage=usage,
-            cost_usd=cost or None,
-            timings=Timings(*(None if at is None else microseconds(at) for at in (trace.committed_at, delivered_at)), microseconds(total)),
-            attempts=attempts,
-            findings=tuple(findings),
-            citations=citations,
-            prompt_version=self.prompt.version,
-            trace=trace,
-        )
+    def _finish(self, draft: Draft, request: Request, documents: Sequence[Document]) -> None:
+        """Read what came: citations, tool calls, structured output, and whether it is what was meant."""
+        draft.text = "".join(draft.pieces)
+        draft.citations = _citations(draft.text, documents)
+        if request.winner is None or draft.status != "ok":
+            return
+        route, call = request.winner
+        draft.tool_calls = call.tool_calls
+        first = self.routes[0]
+        if call.finish_reason == "length":
+            draft.status, draft.reason = "degraded", "length: the answer was cut off; allow it more tokens (max_output_tokens)"
+        elif resolve(route.model) != resolve(first.model):
+            draft.status, draft.reason = (
+                "degraded",
+                f"fallback: {resolve(route.model)} answered, by route {route.name!r}, not {first.name!r}",
+            )
+        if self.output is not None and not draft.tool_calls:
+            draft.data, wrong = validated(self.output, draft.text)
+            if wrong:
+                draft.status, draft.reason = "failed", wrong
+
+
+def _all_of(stage: str, given: Any, kind: type, what: str) -> tuple[Any, ...]:
+    """Return the parts of a stage as a tuple."""
+    parts = () if isinstance(given, str | kind) or not isinstance(given, Iterable) else tuple(given)
+    wrong = (
+        [given] if not parts and given not in ((), []) else [part for part in parts if isinstance(part, type) or not isinstance(part, kind)]
+    )
+    if wrong:
+        raise BadInput(f"{stage} is a list of {what}, and {wrong[0]!r} is none")
+    return parts
 
 
 def _check_deadline(seconds: float | None) -> None:
-    if seconds is not None and (not isinstance(seconds, int | float) or not 0 < seconds < math.inf):
-        raise BadInput(f"a deadline is a time above 0 seconds, or None, not {seconds!r}")
+    if seconds is not None:
+        check_seconds("a deadline", seconds)
 
 
-def _citations(text: str, documents: Sequence[Any]) -> tuple[str, ...]:
-    """Return the ids of `documents` that `text` names in square brackets, in order of appearance."""
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _citations(text: str, documents: Sequence[Document]) -> tuple[str, ...]:
+    """Return the ids of `documents` that `text` names in square brackets, in order of appearance; commas part several."""
     if not documents or "[" not in text:
         return ()
-    known = {document_id(number, document) for number, document in enumerate(documents, 1)}
-    return tuple(dict.fromkeys(name for name in _CITATION.findall(text) if name in known))
+    known = {document.id for document in documents}
+    named = (name for names in _BRACKETS.findall(text) for name in (names, *map(str.strip, re.split("[,;]", names))))
+    return tuple(dict.fromkeys(name for name in named if name in known))

@@ -103,7 +103,7 @@ def as_documents(given: Iterable[Any]) -> tuple[Document, ...]:
     Raises:
         BadInput: It is one text instead of several, or a document has no text.
     """
-    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable) or hasattr(given, "text"):
         raise BadInput(f"documents is a list, as in [document], not one {type(given).__name__}")
     return tuple(one if isinstance(one, Document) else _as_document(number, one) for number, one in enumerate(given, 1))
 
@@ -111,11 +111,9 @@ def as_documents(given: Iterable[Any]) -> tuple[Document, ...]:
 def _as_document(number: int, given: Any) -> Document:
     if isinstance(given, str):
         given = {"text": given}
-    part = given.get if isinstance(given, Mapping) else lambda name: getattr(given, name, None)
-    text = part("text")
+    named, title, text = (given.get(name) if isinstance(given, Mapping) else getattr(given, name, None) for name in Document._fields)
     if not isinstance(text, str) or not text:
         raise BadInput(f"document {number} has no text; give a string, or a mapping or an object with id, title and text")
-    named, title = part("id"), part("title")
     return Document(f"document-{number}" if named in (None, "") else str(named), "" if title is None else str(title), text)
 
 

@@ -1,7 +1,7 @@
 """The race of one request's attempts: what starts when, and whose content comes first.
 
-There is one *chain* of attempts, each of which starts when the one before it has failed (primary, retries, then the fallbacks and theirs), and
-beside it at most one *hedge*. Time alone decides, and attempts that show content at the same moment are taken in the order of sending.
+There is one *chain* of attempts, each of which starts when the one before it has failed (primary, retries, then the fallbacks and theirs),
+and beside it at most one *hedge*. Time alone decides, and attempts that show content at the same moment are taken in the order of sending.
 """
 
 from __future__ import annotations
@@ -68,17 +68,19 @@ class Race:
             if winners := self._sort_out():
                 return await self._take(winners)
 
-    def won(self, call: Call) -> None:
+    async def won(self, call: Call) -> None:
         """Record that the winner came to its end."""
         self._record(call, "ok")
+        await call.release()
 
-    def broke(self, call: Call, error: AttemptFailed, *, final: bool) -> None:
+    async def broke(self, call: Call, error: AttemptFailed, *, final: bool) -> None:
         """Record that the winner broke off, and plan what follows unless this is the end."""
         self._record(call, "failed", error.reason)
         if not final:
             trace = self._request.trace
             trace.committed = trace.committed_at = self._request.winner = None
             self._plan(error)
+        await call.release()
 
     async def close(self) -> None:
         """End what is under way, also when the request itself was cancelled, and give the connections back."""
@@ -97,7 +99,7 @@ class Race:
         """Start what is due now."""
         while self._next is not None and self._next[0] <= self._now():
             role, self._next = self._next[1], None
-            if self._left() > (0 if role == "primary" else SHORTEST_ATTEMPT_SECONDS):
+            if self._left() > 0:
                 self._start(self._routes[self._place], role)
         if self._hedge is not None and self._hedge_at is not None and self._hedge_at <= self._now():
             self._hedge_at = None
@@ -112,11 +114,13 @@ class Race:
             try:
                 self._before(route, role, self._count)
             except AttemptFailed as veto:
+                failed = self._error
                 self._plan(veto)
+                self._error = failed or veto  # what a retry was for says more than why there is none
                 return
         call = Call(
             client,
-            route.body(request.messages),
+            {**route.body(request.messages), **request.extra},
             route.clocks,
             request.deadline,
             request=self._identity,
@@ -206,8 +210,8 @@ class Race:
         dropped = list(self._running)
         for task, (call, _) in self._running.items():
             error = task.exception() if task.done() and not task.cancelled() else None
-            if isinstance(error, AttemptFailed):
-                self._record(call, "failed", error.reason)
+            if error is not None:
+                self._record(call, "failed", error.reason if isinstance(error, AttemptFailed) else type(error).__name__)
             else:
                 task.cancel()
                 self._record(call, "cancelled", reason)

@@ -20,12 +20,10 @@ from llmlab.pipeline.clocks import check_seconds
 from llmlab.pipeline.race import Race
 from llmlab.pipeline.trace import Trace
 from llmlab.protocol import canonical
-from llmlab.protocol.draws import uniform
+from llmlab.protocol.draws import microseconds, uniform
 from llmlab.protocol.models import resolve
 
-LONGEST_RETRY_AFTER_SECONDS = 120.0
-"""A provider that asks for more is not waited for, as the client has it."""
-_OWN = {"model": "model", "messages": "prompt", "stream": "stream", "stream_options": "stream", "n": "samples"}
+_OWN = ("messages", "model", "n", "stream", "stream_options")
 _Before = Callable[["Route", str, int], None]
 
 
@@ -33,11 +31,11 @@ _Before = Callable[["Route", str, int], None]
 class Retry:
     """Tries again what may be mended.
 
-    The wait before retry n (from 1) is w * (1 + u) / 2 with w = min(longest, base * 2**(n - 1)) and u uniform in (0, 1): half of it fixed, half
-    random, the "equal jitter" of AWS's article on back-off. Where the provider says how long (retry-after), that is waited instead.
+    The wait before retry n (from 1) is w * (1 + u) / 2 with w = min(longest, base * 2**(n - 1)) and u uniform in (0, 1): half of it fixed,
+    half random, the "equal jitter" of AWS's article on back-off. Where the provider says how long (retry-after), that is waited instead.
 
-    A retry that would have to wait longer than `longest_seconds` gives way to the next route if there is one; one that would not fit before the
-    deadline is not made.
+    A retry that would have to wait longer than `longest_seconds` gives way to the next route if there is one; one that would not fit before
+    the deadline is not made.
     """
 
     attempts: int = 2
@@ -64,7 +62,7 @@ class Retry:
         if error.retry_after_seconds is not None:
             return error.retry_after_seconds
         most = min(self.longest_seconds, self.base_seconds * 2.0 ** min(failed - 1, 60))
-        return most * (0.5 + 0.5 * uniform("Retry", "wait", *key, failed))
+        return microseconds(most * (0.5 + 0.5 * uniform("Retry", "wait", *key, failed)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +161,8 @@ class Request:
     """When it must have ended (in seconds on the loop's clock)."""
     client: openai.AsyncOpenAI | None = None
     """For routes without their own."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Further fields of the body of each attempt."""
     winner: tuple[Route, Call] | None = None
     """Whose content was taken; set by the router."""
 
@@ -196,9 +196,7 @@ class Router:
         """
         for route in self._routes:
             if route.client is None and request.client is None:
-                raise BadInput(
-                    f"route {route.name!r} has no client; give it one (client=llmlab.client(...)), or run the pipeline in a Lab"
-                )
+                raise BadInput(f"route {route.name!r} has no client; give it one (client=llmlab.client(...)), or run the pipeline in a Lab")
         race = Race(self._routes, self._retry, self._hedge, self._before, request)
         try:
             while True:
@@ -210,11 +208,11 @@ class Router:
                             delivered = True
                             yield piece
                 except AttemptFailed as error:
-                    race.broke(call, error, final=delivered)
+                    await race.broke(call, error, final=delivered)
                     if delivered:
                         raise
                     continue
-                race.won(call)
+                await race.won(call)
                 if not deliver and call.text:
                     yield call.text
                 return

@@ -95,14 +95,12 @@ class Trace:
     def _line(self, attempt: Attempt) -> str:
         first = attempt.first_content_seconds
         word = f"{attempt.status} ({attempt.reason})" if attempt.reason else attempt.status
-        about = "~" if attempt.usage == Usage.ESTIMATED else ""
-        parts = [
-            word,
-            "no content" if first is None else f"first content after {first:.3f} s",
-            "tokens unknown" if attempt.prompt_tokens is None else f"{about}{attempt.prompt_tokens} + {attempt.completion_tokens} tokens",
-            "cost unknown" if attempt.cost_usd is None else f"{about}{attempt.cost_usd:.6f} USD",
-            attempt.source or "source unknown",
-        ]
+        parts = [word, "no content" if first is None else f"first content after {first:.3f} s"]
+        if attempt.prompt_tokens is not None:
+            about = "~" if attempt.usage == Usage.ESTIMATED else ""
+            cost = "price unknown" if attempt.cost_usd is None else f"{about}{attempt.cost_usd:.6f} USD"
+            parts += [f"{about}{attempt.prompt_tokens} + {attempt.completion_tokens} tokens", cost]
+        parts.append(attempt.source or "source unknown")
         return (
             f"  #{attempt.ordinal} {attempt.role:<8}  {self._since(attempt.sent_at):7.3f} .. {self._since(attempt.ended_at):7.3f} s  "
             f"{attempt.route}/{attempt.snapshot or attempt.model}: {', '.join(parts)}"

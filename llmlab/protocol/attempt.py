@@ -1,7 +1,7 @@
 """The attempt event: one HTTP request to a model, as it ended.
 
-It is append-only, and the seam for everything that comes after a call: cost, tracing, evals. The pipeline writes one for each attempt; the lab's
-meter on the wire writes its own, and the two must agree.
+It is append-only, and the seam for everything that comes after a call: cost, tracing, evals. The pipeline writes one for each attempt; the
+lab's meter on the wire writes its own, and the two must agree.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Virtual time: an event loop that jumps to its next timer instead of waiting for it.
 
-Nothing else changes, so the openai client's back-off, anyio's timeouts and `asyncio.sleep` all follow. An hour of weather takes milliseconds and
-gives the same result every time.
+Nothing else changes, so the openai client's back-off, anyio's timeouts and `asyncio.sleep` all follow. An hour of weather takes
+milliseconds and gives the same result every time.
 
 Notebook: 00_start_here.ipynb
 """
@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -98,7 +98,8 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise NotInVirtualTime(_NO_NETWORK)
 
-    add_reader = remove_reader = add_writer = remove_writer = connect_read_pipe = connect_write_pipe = _refuse
+    add_reader = remove_reader = add_writer = remove_writer = _refuse  # type: ignore[assignment]
+    connect_read_pipe = connect_write_pipe = _refuse
     create_connection = create_server = create_unix_connection = create_unix_server = create_datagram_endpoint = _refuse
     sock_connect = sock_accept = sock_recv = sock_recv_into = sock_recvfrom = sock_recvfrom_into = sock_sendall = sock_sendto = _refuse
     getaddrinfo = getnameinfo = subprocess_exec = subprocess_shell = _refuse
@@ -112,8 +113,9 @@ def simulating() -> bool:
 def simulate(work: Coroutine[Any, Any, T], *, seed: int = 0, on_start: Callable[[Callable[[], None]], None] | None = None) -> T:
     """Run `work` in virtual time and return its result.
 
-    Works from a script, a test and a running notebook alike: the simulation gets a thread of its own. There is one at a time in a process; a
-    second one waits for its turn. The global `random` is seeded for the run and restored afterwards, for the openai client's jitter uses it.
+    Works from a script, a test and a running notebook alike: the simulation gets a thread of its own. There is one at a time in a process;
+    a second one waits for its turn. The global `random` is seeded for the run and restored afterwards, for the openai client's jitter uses
+    it.
 
     Args:
         work: What to run.

@@ -1,7 +1,8 @@
 """Keyed draws: random numbers that belong to a thing, not to a moment.
 
-A shared generator hands out its next number to whoever asks first, so one more retry shifts everybody's luck. A keyed draw is a hash of what
-it is for. It is the same at concurrency 1 and 100, on every machine and Python, and two apps that face the same request face the same fault.
+A shared generator hands out its next number to whoever asks first, so one more retry shifts everybody's luck. A keyed draw is a hash of
+what it is for. It is the same at concurrency 1 and 100, on every machine and Python, and two apps that face the same request face the same
+fault.
 
 Notebook: 00_start_here.ipynb
 """

@@ -1,7 +1,8 @@
 """Whose attempt is this? The identity of a request, and the stamp that its attempts carry.
 
-One request of a user may be several attempts on the wire. The lab opens an identity (case, repetition) for each request in a task of its own;
-whatever that task sends is counted within it. So the third attempt of case 7 meets the same weather however many other requests are under way.
+One request of a user may be several attempts on the wire. The lab opens an identity (case, repetition) for each request in a task of its
+own; whatever that task sends is counted within it. So the third attempt of case 7 meets the same weather however many other requests are
+under way.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -104,10 +105,8 @@ class Stamper:
         kind = _kind(request.url.path)
         body, model = None, ""
         if request.content:
-            try:
+            with suppress(ValueError):
                 body = from_json(request.content)
-            except ValueError:
-                pass
             if isinstance(body, dict) and isinstance(body.get("model"), str):
                 model = body["model"]
         stamp = Stamp(identity.name, kind, model, identity.next_ordinal(kind, model), body)

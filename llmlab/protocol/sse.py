@@ -1,7 +1,7 @@
 """Server-sent events on bytes, whatever the split.
 
-The format is that of the HTML standard, section 9.2: events end with an empty line; lines end with LF, CRLF or CR; a line that starts with a
-colon is a comment. Only `data` matters to the chat protocol, so the other fields are dropped.
+The format is that of the HTML standard, section 9.2: events end with an empty line; lines end with LF, CRLF or CR; a line that starts with
+a colon is a comment. Only `data` matters to the chat protocol, so the other fields are dropped.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """An estimate of tokens, the same on every machine.
 
-Real vocabularies are large or are downloaded at run time. The estimate cuts text as byte-pair tokenizers do for common English: a word with the
-space before it is a token, long words are several, digits go in threes, punctuation stands alone. It is used where no provider has counted: by
-the simulator, and for a request that has not been answered yet.
+Real vocabularies are large or are downloaded at run time. The estimate cuts text as byte-pair tokenizers do for common English: a word with
+the space before it is a token, long words are several, digits go in threes, punctuation stands alone. It is used where no provider has
+counted: by the simulator, and for a request that has not been answered yet.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _MOST = 20
 """Tasks that are listed; a run has hundreds."""
-_RUNNABLE = CoroutineType | AsyncGeneratorType | GeneratorType
+_RUNNABLE = (CoroutineType, AsyncGeneratorType, GeneratorType)
 _WRAPPERS = frozenset({"anext_awaitable", "async_generator_asend", "async_generator_athrow", "coroutine_wrapper"})
 
 

@@ -1,4 +1,4 @@
-"""Below the openai client: what the network and the provider do to you. Everything here is an httpx2 transport, and they nest."""
+"""What stands below the openai client: transports that answer, and weather before them. Names load on first use."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ if TYPE_CHECKING:
     from llmlab.wire.live import Live
     from llmlab.wire.simulator import Simulator
 
-_HOME = {"Cassette": "cassette", "Chaos": "chaos", "Live": "live", "Simulator": "simulator"}
+_HOME = {
+    "Cassette": "llmlab.wire.cassette",
+    "Chaos": "llmlab.wire.chaos",
+    "Live": "llmlab.wire.live",
+    "Simulator": "llmlab.wire.simulator",
+}
+
 __all__ = ["Cassette", "Chaos", "Live", "Simulator"]
 
 
 def __getattr__(name: str) -> object:
-    if name in _HOME:
-        return getattr(import_module(f"llmlab.wire.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"llmlab.wire has no {name!r}; it has {', '.join(__all__)}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

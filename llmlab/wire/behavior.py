@@ -1,8 +1,8 @@
 """How a simulated model answers: a behavioral model of a provider, not a language model.
 
-It finds the sentences of the prompt's documents that fit the question and says them. So prompts matter: what a prompt doesn't ask for (citations,
-JSON, "say that you don't know") it does not reliably do, and even what it asks for comes at a rate. The rates are `Habits`; every decision is a
-keyed draw, so the same attempt gets the same answer, and another attempt another one.
+It finds the sentences of the prompt's documents that fit the question and says them. So prompts matter: what a prompt doesn't ask for
+(citations, JSON, "say that you don't know") it does not reliably do, and even what it asks for comes at a rate. The rates are `Habits`;
+every decision is a keyed draw, so the same attempt gets the same answer, and another attempt another one.
 
 Notebook: 04_hallucination.ipynb
 """
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from llmlab.protocol.draws import lognormal, uniform
@@ -24,14 +24,15 @@ from llmlab.wire.habits import Habits
 from llmlab.wire.json_schema import Draw, Facts, fill
 from llmlab.wire.reading import Prompt, read, smuggled
 
-Answerable = Callable[[str, Sequence[str]], bool | None]
-"""Says of a question and the ids of the documents in the prompt whether they answer it; None: it can't say."""
+Answerable = Callable[[str, str], bool | None]
+"""Says of a question and the text of the prompt's documents whether the text answers it; None: it can't say."""
 
-_SURE_ENOUGH = 0.4
+_SURE_ENOUGH = 0.33
 _USEFUL = 0.7
 _EFFORT = {"none": 0.0, "minimal": 0.25, "low": 0.5, "medium": 1.0, "high": 2.5, "xhigh": 5.0}
 _SAY = re.compile(
-    r"^\s*(?:please )?(?:just )?(?:say|repeat|reply with|respond with|answer with|write)\b(?: only| just| exactly)?:?\s+[\"']?(.+?)[\"']?\s*$",
+    r"^\s*(?:please )?(?:just )?(?:say|repeat|reply with|respond with|answer with|write)\b(?: only| just| exactly)?:?\s+"
+    r"[\"']?(.+?)[\"']?\s*$",
     re.IGNORECASE | re.DOTALL,
 )
 _GREETING = re.compile(r"^\s*(?:hello|hi|hey|good (?:morning|day|evening))\b[^?]{0,40}$", re.IGNORECASE)
@@ -59,6 +60,24 @@ class _Saying(NamedTuple):
     known: bool = True
     opener: str = ""
     closer: str = ""
+
+
+def help_desk(question: str, text: str) -> bool | None:
+    """Say of a question of the bundled help desk whether `text` answers it; None of any other question.
+
+    It stands in for what a language model would understand, and tells a simulated one nothing but this.
+    """
+    needed = _help_desk().get(question)
+    return None if needed is None else bool(needed) and all(page in text for page in needed)
+
+
+@cache
+def _help_desk() -> dict[str, tuple[str, ...]]:
+    """Return the pages that answer each question; none where nothing answers it."""
+    from llmlab.data import help_desk as data
+
+    pages = {page.id: page.text for page in data.documents()}
+    return {case.question: tuple(pages[name] for name in case.documents) for case in data.cases()}
 
 
 def respond(request: ChatRequest, habits: Habits, *key: object, answerable: Answerable | None = None) -> list[Answer]:
@@ -115,7 +134,8 @@ def _said(prompt: Prompt, habits: Habits, draw: Draw, answerable: Answerable | N
     ranked = [sentence for sentence in found.ranked if not smuggled(sentence.text)]
     if not ranked:
         return _without_documents(prompt, habits, draw)
-    known = answerable(prompt.question, [document.id for document in prompt.documents]) if answerable else None
+    text = "\n\n".join(document.text for document in prompt.documents)
+    known = answerable(prompt.question, text) if answerable else None
     if known is None:
         known = found.sure >= _SURE_ENOUGH
     rate = (
@@ -139,8 +159,7 @@ def _said(prompt: Prompt, habits: Habits, draw: Draw, answerable: Answerable | N
     if draw("miscites") < habits.miscites and len(prompt.documents) > 1:
         names[0] = phrasing.pick([document.id for document in prompt.documents if document.id != names[0]] or names, draw, "wrong document")
     end = phrasing.closer(draw) if draw("closer") < habits.verbosity / 2 else ""
-    among = " ".join(document.text for document in prompt.documents)
-    return _Saying(tuple(texts), tuple(names), title, among, opener=phrasing.opener(draw), closer=end)
+    return _Saying(tuple(texts), tuple(names), title, text, opener=phrasing.opener(draw), closer=end)
 
 
 def _made_up(nearest: str, found: Found, question: str, draw: Draw) -> str:
@@ -199,7 +218,7 @@ def _text(saying: _Saying, prompt: Prompt, habits: Habits, draw: Draw) -> str:
     if wishes.words:
         body = phrasing.shortened(body, wishes.words)
     opened = _opened(saying, body)
-    crowded = wishes.words is not None and len(opened.split()) > wishes.words or wishes.sentences is not None and "." in saying.opener
+    crowded = (wishes.words is not None and len(opened.split()) > wishes.words) or (wishes.sentences is not None and "." in saying.opener)
     return body if crowded else opened
 
 

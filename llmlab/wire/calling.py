@@ -6,9 +6,10 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from llmlab.wire.chat_request import ChatRequest, Tool
-from llmlab.wire.finding import STOP, stems
 from llmlab.wire.chat_format import letters
+from llmlab.wire.chat_request import ChatRequest
+from llmlab.wire.chat_tools import Tool
+from llmlab.wire.finding import STOP, stems
 from llmlab.wire.json_schema import Draw, Facts, fill
 
 _ENOUGH = 2
@@ -34,14 +35,14 @@ def calls(request: ChatRequest, question: str, draw: Draw) -> tuple[Call, ...]:
         asked = stems(question)
         scores = {tool.name: len(asked & _words(tool)) for tool in request.tools}
         best = max(scores.values())
-        chosen = [tool for tool in request.tools if scores[tool.name] >= _ENOUGH or scores[tool.name] == best > 0 and len(asked) <= 3]
+        chosen = [tool for tool in request.tools if scores[tool.name] >= _ENOUGH or (scores[tool.name] == best > 0 and len(asked) <= 3)]
         chosen = sorted(chosen, key=lambda tool: -scores[tool.name])
         if not chosen and request.tool_choice == "required":
             chosen = [max(request.tools, key=lambda tool: scores[tool.name])]
     made = [(tool, arguments) for tool in chosen for arguments in _arguments(tool, question, draw)]
     made = made[: 4 if request.parallel else 1]
     return tuple(
-        Call(f"call_{letters(24, draw, number)}", tool.name, json.dumps(arguments, ensure_ascii=False))
+        Call(f"call_{letters(24, draw('call'), number)}", tool.name, json.dumps(arguments, ensure_ascii=False))
         for number, (tool, arguments) in enumerate(made)
     )
 

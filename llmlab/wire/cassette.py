@@ -26,7 +26,7 @@ from llmlab.wire.interaction import Interaction, Take
 from llmlab.wire.matching import Index, Wanted, wanted
 from llmlab.wire.nearest import explain
 from llmlab.wire.recording import AsyncTee, Recording, SyncTee
-from llmlab.wire.transport import TIMED, Planned, Reply, refuse_in_simulation
+from llmlab.wire.transport import TIMED, Planned, Reply
 
 TAKE = "llmlab.take"
 """Response extension: which of how many recordings of the request this is, as in (0, 5)."""
@@ -180,7 +180,6 @@ class Cassette(Planned):
         if number is None:
             response: httpx2.Response = self.inner.handle_request(request)
             return response
-        refuse_in_simulation()
         recording = Recording(request, time.monotonic(), lambda interaction: self._record(number, interaction))
         try:
             response = self.inner.handle_request(request)

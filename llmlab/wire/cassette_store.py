@@ -37,7 +37,7 @@ class Store:
         self._lock: Lock | None = None
         self._journal: Journal | None = None
         self._seen: tuple[int, int, int] | None = None
-        if self.path.is_dir():
+        if os.path.isdir(self.path):  # a folder that may not be entered is found out on reading
             raise BrokenCassette(f"{path} is a folder. Name a file in it, as in {Path(path) / 'cassette.yaml'}")
 
     def load(self) -> None:

@@ -1,7 +1,7 @@
 """Chaos: weather before any transport.
 
-It decides, attempt by attempt, which faults strike; the drivers carry that out on the loop's clock or on the real one. Where none strikes, the
-answer of the transport behind it is passed through untouched.
+It decides, attempt by attempt, which faults strike; the drivers carry that out on the loop's clock or on the real one. Where none strikes,
+the answer of the transport behind it is passed through untouched.
 
 Notebook: 00_start_here.ipynb
 """
@@ -9,7 +9,6 @@ Notebook: 00_start_here.ipynb
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any, NamedTuple
 
 import httpx2
@@ -19,7 +18,7 @@ from llmlab.protocol.identity import Stamper
 from llmlab.wire.faults.base import Fault, Timing
 from llmlab.wire.faults.latency import Latency
 from llmlab.wire.pacing import AsyncPaced, SyncPaced, headers_due, whole_due
-from llmlab.wire.transport import TIMED, read_timeout, refuse_in_simulation, timeout_error
+from llmlab.wire.transport import TIMED, pause, read_timeout, real_time, refuse_in_simulation, timeout_error
 
 
 class Injection(NamedTuple):
@@ -125,7 +124,7 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         """Answer on the real clock."""
         refuse_in_simulation()
         request.read()
-        sent = time.monotonic()
+        sent = real_time()
         timing = self._plan(request, sent)
         response: httpx2.Response = self.inner.handle_request(request)
         if timing is None:
@@ -134,16 +133,16 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         stream: Any
         try:
             if _streams(response):
-                due = headers_due(timing, sent, time.monotonic())
+                due = headers_due(timing, sent, real_time())
                 stream = SyncPaced(response.stream, timing, sent, due, limit, request)
             else:
                 body = b"".join(response.stream)  # type: ignore[arg-type]
-                due = whole_due(timing, sent, time.monotonic(), body)
+                due = whole_due(timing, sent, real_time(), body)
                 stream = httpx2.ByteStream(body)
                 response.close()
             late = limit is not None and due - sent > limit
-            wait = (sent + limit if late else due) - time.monotonic()  # type: ignore[operator]
-            time.sleep(max(0.0, wait))
+            wait = (sent + limit if late else due) - real_time()  # type: ignore[operator]
+            pause(wait)
             if late:
                 raise timeout_error(limit, "the response", request)  # type: ignore[arg-type]
         except BaseException:

@@ -14,7 +14,7 @@ class Refusal(Exception):
     Args:
         status: HTTP status.
         message: What the provider says.
-        type: Its word for the kind of error.
+        kind: Its word for the kind of error.
         param: The part of the request that is wrong, or None.
         code: Its word for this error, or None.
         headers: Headers that belong to it.
@@ -25,17 +25,17 @@ class Refusal(Exception):
         status: int,
         message: str,
         *,
-        type: str = "invalid_request_error",
+        kind: str = "invalid_request_error",
         param: str | None = None,
         code: str | None = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         super().__init__(message)
-        self.status, self.message, self.type, self.param, self.code, self.headers = status, message, type, param, code, headers
+        self.status, self.message, self.kind, self.param, self.code, self.headers = status, message, kind, param, code, headers
 
     def body(self) -> bytes:
         """Return the JSON that is sent."""
-        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        error = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
         return json.dumps({"error": error}, indent=2, ensure_ascii=False).encode("utf-8", "replace")
 
 
@@ -43,9 +43,9 @@ def bad_json() -> Refusal:
     """The body is no JSON object."""
     return Refusal(
         400,
-        "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library correctly. The OpenAI "
-        "API expects a JSON payload, but what was sent was not valid JSON. If you have trouble figuring out how to fix this, please contact "
-        "us through our help center at help.openai.com.)",
+        "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library correctly. The "
+        "OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble figuring out how to fix this, please "
+        "contact us through our help center at help.openai.com.)",
     )
 
 
@@ -53,9 +53,9 @@ def no_key() -> Refusal:
     """There is no Authorization header."""
     return Refusal(
         401,
-        "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: "
-        "Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API from your browser and are prompted for "
-        f"a username and password. You can obtain an API key from {_KEYS_PAGE}.",
+        "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. "
+        "Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API from your browser and "
+        f"are prompted for a username and password. You can obtain an API key from {_KEYS_PAGE}.",
     )
 
 
@@ -130,8 +130,8 @@ def too_long(context_tokens: int, prompt_tokens: int, completion_tokens: int) ->
     """Prompt and answer do not fit into the model's context."""
     if completion_tokens and prompt_tokens <= context_tokens:
         detail = (
-            f"However, you requested {prompt_tokens + completion_tokens} tokens ({prompt_tokens} in the messages, {completion_tokens} in the "
-            "completion). Please reduce the length of the messages or completion."
+            f"However, you requested {prompt_tokens + completion_tokens} tokens ({prompt_tokens} in the messages, {completion_tokens} in "
+            "the completion). Please reduce the length of the messages or completion."
         )
     else:
         detail = f"However, your messages resulted in {prompt_tokens} tokens. Please reduce the length of the messages."

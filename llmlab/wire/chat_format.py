@@ -1,9 +1,13 @@
-"""OpenAI's wire format of chat completions: whole bodies, streamed chunks, the list of models. Field names and their order are OpenAI's."""
+"""OpenAI's wire format of chat completions: whole bodies, streamed chunks, the list of models.
+
+Field names and their order are OpenAI's. Nothing is ever cached: a prompt cache would make answers depend on each other.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from llmlab.protocol import tokens
@@ -50,58 +54,74 @@ class Head(NamedTuple):
     fingerprint: str
 
 
-def letters(count: int, draw: Callable[..., float], *purpose: object) -> str:
-    """Return `count` letters and digits as ids have them."""
-    made = ""
-    while len(made) < count:
-        value = int(draw("letters", len(made), *purpose) * 2**52)
-        for _ in range(min(8, count - len(made))):
-            value, rest = divmod(value, len(_ALPHABET))
-            made += _ALPHABET[rest]
-    return made
-
-
-def usage(prompt_tokens: int, choices: Iterable[Choice]) -> dict[str, Any]:
-    """Return the usage of an answer. Nothing is ever cached: a cache would make answers depend on each other."""
-    choices = list(choices)
-    completion = sum(choice.size for choice in choices)
-    return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion,
-        "total_tokens": prompt_tokens + completion,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-        "completion_tokens_details": {
-            "reasoning_tokens": sum(choice.reasoning_tokens for choice in choices),
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
+def letters(count: int, *key: object) -> str:
+    """Return `count` letters and digits (up to 40) as ids have them: a hash of `key`."""
+    value = int.from_bytes(hashlib.blake2b("\x1f".join(map(str, key)).encode("utf-8", "surrogatepass"), digest_size=32).digest(), "big")
+    made = []
+    for _ in range(count):
+        value, rest = divmod(value, len(_ALPHABET))
+        made.append(_ALPHABET[rest])
+    return "".join(made)
 
 
 def completion(head: Head, choices: Sequence[Choice], prompt_tokens: int) -> bytes:
-    """Return a whole answer."""
-    listed = []
-    for index, choice in enumerate(choices):
-        message: dict[str, Any] = {"role": "assistant", "content": None if choice.calls else "".join(choice.tokens)}
-        if choice.calls:
-            message["tool_calls"] = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": "".join(call.arguments)}}
-                for call in choice.calls
-            ]
-        message |= {"refusal": None, "annotations": []}
-        listed.append({"index": index, "message": message, "logprobs": None, "finish_reason": choice.finish_reason})
-    body = {
-        "id": head.id,
-        "object": "chat.completion",
-        "created": CREATED,
-        "model": head.model,
-        "choices": listed,
-        "usage": usage(prompt_tokens, choices),
-        "service_tier": "default",
-        "system_fingerprint": head.fingerprint,
-    }
-    return json.dumps(body, indent=2, ensure_ascii=False).encode("utf-8", "replace")
+    """Return a whole answer, indented as OpenAI sends it."""
+    listed = ",\n    ".join(_choice(index, choice) for index, choice in enumerate(choices))
+    size, thought = sum(choice.size for choice in choices), sum(choice.reasoning_tokens for choice in choices)
+    text = f"""{{
+  "id": "{head.id}",
+  "object": "chat.completion",
+  "created": {CREATED},
+  "model": "{head.model}",
+  "choices": [
+    {listed}
+  ],
+  "usage": {{
+    "prompt_tokens": {prompt_tokens},
+    "completion_tokens": {size},
+    "total_tokens": {prompt_tokens + size},
+    "prompt_tokens_details": {{
+      "cached_tokens": 0,
+      "audio_tokens": 0
+    }},
+    "completion_tokens_details": {{
+      "reasoning_tokens": {thought},
+      "audio_tokens": 0,
+      "accepted_prediction_tokens": 0,
+      "rejected_prediction_tokens": 0
+    }}
+  }},
+  "service_tier": "default",
+  "system_fingerprint": "{head.fingerprint}"
+}}
+"""
+    return text.encode("utf-8", "replace")
+
+
+def _choice(index: int, choice: Choice) -> str:
+    content, calls = json.dumps("".join(choice.tokens), ensure_ascii=False), ""
+    if choice.calls:
+        listed = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": "".join(call.arguments)}}
+            for call in choice.calls
+        ]
+        content, calls = "null", f'\n        "tool_calls": {_indented(listed, 8)},'
+    return f"""{{
+      "index": {index},
+      "message": {{
+        "role": "assistant",
+        "content": {content},{calls}
+        "refusal": null,
+        "annotations": []
+      }},
+      "logprobs": null,
+      "finish_reason": "{choice.finish_reason}"
+    }}"""
+
+
+def _indented(value: Any, spaces: int) -> str:
+    """Return `value` as JSON whose lines after the first stand `spaces` to the right."""
+    return json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n" + " " * spaces)
 
 
 class Event(NamedTuple):
@@ -139,7 +159,12 @@ def events(head: Head, choices: Sequence[Choice], prompt_tokens: int, *, include
         yield event(index, "{}", f'"{choice.finish_reason}"', choice.reasoning_tokens + max(0, len(deltas[index]) - 1))
     last = max(choice.reasoning_tokens + max(0, len(delta) - 1) for choice, delta in zip(choices, deltas, strict=True))
     if include_usage:
-        counted = json.dumps(usage(prompt_tokens, choices), separators=(",", ":"))
+        size, thought = sum(choice.size for choice in choices), sum(choice.reasoning_tokens for choice in choices)
+        counted = (
+            f'{{"prompt_tokens":{prompt_tokens},"completion_tokens":{size},"total_tokens":{prompt_tokens + size},'
+            '"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":'
+            f'{{"reasoning_tokens":{thought},"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}}'
+        )
         yield Event(f'{prefix}"choices":[],"usage":{counted}}}\n\n'.encode(), last)
     yield Event(DONE, last)
 

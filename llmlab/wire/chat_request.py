@@ -2,71 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from llmlab.protocol import tokens
 from llmlab.protocol.models import Model
 from llmlab.wire import chat_errors as say
 from llmlab.wire.chat_errors import Refusal
+from llmlab.wire.chat_messages import checked_messages, prompt_tokens_of
+from llmlab.wire.chat_tools import Tool, tool_choice_in, tools_in
 from llmlab.wire.json_schema import strict_violation
 
-_ROLES = ("system", "assistant", "user", "function", "tool", "developer")
-_NAME = re.compile(r"[a-zA-Z0-9_-]+")
-_LONGEST_TEXT = 10_485_760
 _MOST_COMPLETION_TOKENS = {"fast": 16_384, "main": 16_384, "strong": 128_000}
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
-_IGNORED = frozenset(
-    [
-        "frequency_penalty",
-        "logit_bias",
-        "metadata",
-        "moderation",
-        "prediction",
-        "presence_penalty",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "top_p",
-        "user",
-        "verbosity",
-    ]
-)
-_READ = frozenset(
-    [
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "modalities",
-        "model",
-        "n",
-        "parallel_tool_calls",
-        "reasoning_effort",
-        "response_format",
-        "seed",
-        "stop",
-        "stream",
-        "stream_options",
-        "temperature",
-        "tool_choice",
-        "tools",
-        "logprobs",
-        "top_logprobs",
-    ]
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
-    """A function that the model may call."""
-
-    name: str
-    description: str
-    parameters: dict[str, Any]
+_IGNORED = """
+frequency_penalty logit_bias metadata moderation prediction presence_penalty prompt_cache_key prompt_cache_options prompt_cache_retention
+safety_identifier service_tier store top_p user verbosity
+"""
+_READ = """
+logprobs max_completion_tokens max_tokens messages modalities model n parallel_tool_calls reasoning_effort response_format seed stop stream
+stream_options temperature tool_choice tools top_logprobs
+"""
+_KNOWN = frozenset(f"{_READ} {_IGNORED}".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +52,6 @@ class ChatRequest:
     seed: int | None = None
     effort: str | None = None
     """How long a reasoning model shall think."""
-    ignored: tuple[str, ...] = field(default=())
-    """Parameters that are accepted and change nothing here."""
 
 
 def parse(body: Any, model: Model) -> ChatRequest:
@@ -110,17 +65,17 @@ def parse(body: Any, model: Model) -> ChatRequest:
         Refusal: OpenAI would refuse it, or the simulator can't do it.
     """
     for name in body:
-        if name not in _READ and name not in _IGNORED:
+        if name not in _KNOWN:
             if name == "web_search_options":
                 raise Refusal(400, "Web search options not supported with this model.", param=name)
             raise Refusal(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
-    messages = _messages(body)
+    messages = checked_messages(body)
     stream = _boolean(body, "stream", False)
-    tools = _tools(body)
-    format, schema, strict = _format(body, messages)
+    tools = tools_in(body)
+    kind, schema, strict = _format(body, messages)
     effort = _effort(body, model)
     _temperature(body, model, effort)
-    prompt_tokens = tokens.count_messages(messages) + _extra_tokens(body)
+    prompt_tokens = prompt_tokens_of(body)
     max_tokens = _max_tokens(body, model)
     if prompt_tokens + (max_tokens or 0) > model.context_tokens:
         raise say.too_long(model.context_tokens, prompt_tokens, max_tokens or 0)
@@ -136,159 +91,15 @@ def parse(body: Any, model: Model) -> ChatRequest:
         choices=_integer(body, "n", 1, low=1, high=128) or 1,
         stop=_stop(body),
         max_tokens=max_tokens,
-        format=format,
+        format=kind,
         schema=schema,
         strict=strict,
         tools=tools,
-        tool_choice=_tool_choice(body, tools),
+        tool_choice=tool_choice_in(body, tools),
         parallel=_boolean(body, "parallel_tool_calls", True),
         seed=_integer(body, "seed", None),
         effort=effort,
-        ignored=tuple(name for name in body if name in _IGNORED),
     )
-
-
-def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
-    if body.get("messages") is None:
-        raise say.missing("messages")
-    messages = body["messages"]
-    if not isinstance(messages, list):
-        raise say.wrong_type("messages", "an array of objects", messages)
-    if not messages:
-        raise say.empty_array("messages")
-    waiting: list[str] = []
-    for number, message in enumerate(messages):
-        place = f"messages[{number}]"
-        if not isinstance(message, dict):
-            raise say.wrong_type(place, "an object", message)
-        role = message.get("role")
-        if role is None:
-            raise say.missing(f"{place}.role")
-        if role not in _ROLES:
-            raise say.wrong_value(f"{place}.role", role, _ROLES)
-        if role == "tool":
-            waiting = _answered(message, number, waiting)
-        elif waiting:
-            raise _unanswered(number, waiting)
-        calls = message.get("tool_calls") if role == "assistant" else None
-        if calls:
-            waiting = [call.get("id", "") for call in calls if isinstance(call, dict)]
-        if not calls or message.get("content") is not None:
-            _content(message, number)
-    if waiting:
-        raise _unanswered(len(messages), waiting)
-    return messages
-
-
-def _answered(message: dict[str, Any], number: int, waiting: list[str]) -> list[str]:
-    if not waiting:
-        raise Refusal(
-            400,
-            "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
-            param=f"messages.[{number}].role",
-        )
-    if message.get("tool_call_id") is None:
-        raise say.missing(f"messages[{number}].tool_call_id")
-    return [call for call in waiting if call != message["tool_call_id"]]
-
-
-def _unanswered(number: int, waiting: list[str]) -> Refusal:
-    return Refusal(
-        400,
-        "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following "
-        f"tool_call_ids did not have response messages: {', '.join(waiting)}",
-        param=f"messages.[{number}].role",
-    )
-
-
-def _content(message: dict[str, Any], number: int) -> None:
-    place = f"messages[{number}].content"
-    if "content" not in message:
-        raise say.missing(place)
-    content = message["content"]
-    if content is None:
-        raise Refusal(400, "Invalid value for 'content': expected a string, got null.", param=f"messages.[{number}].content")
-    if isinstance(content, str):
-        if len(content) > _LONGEST_TEXT:
-            raise Refusal(
-                400,
-                f"Invalid '{place}': string too long. Expected a string with maximum length {_LONGEST_TEXT}, but got a string with length "
-                f"{len(content)} instead.",
-                param=place,
-                code="string_above_max_length",
-            )
-        return
-    if not isinstance(content, list):
-        raise say.wrong_type(place, "one of a string or array of objects", content)
-    for index, part in enumerate(content):
-        if not isinstance(part, dict):
-            raise say.wrong_type(f"{place}[{index}]", "an object", part)
-        if part.get("type") not in ("text", "refusal"):
-            param = f"messages.[{number}].content.[{index}].type"
-            raise Refusal(400, f"Invalid content type. {part.get('type')} is only supported by certain models.", param=param)
-        if part["type"] == "text" and not isinstance(part.get("text"), str):
-            raise say.missing(f"{place}[{index}].text")
-
-
-def _tools(body: dict[str, Any]) -> tuple[Tool, ...]:
-    given = body.get("tools")
-    if given is None:
-        return ()
-    if not isinstance(given, list):
-        raise say.wrong_type("tools", "an array of objects", given)
-    if not given:
-        raise say.empty_array("tools")
-    tools = []
-    for number, tool in enumerate(given):
-        place = f"tools[{number}]"
-        if not isinstance(tool, dict):
-            raise say.wrong_type(place, "an object", tool)
-        if tool.get("type") != "function":
-            raise say.wrong_value(f"{place}.type", tool.get("type"), ("function", "custom"))
-        function = tool.get("function")
-        if not isinstance(function, dict):
-            raise say.missing(f"{place}.function")
-        if not isinstance(function.get("name"), str):
-            raise say.missing(f"{place}.function.name")
-        if not _NAME.fullmatch(function["name"]):
-            param = f"{place}.function.name"
-            pattern = "'^[a-zA-Z0-9_-]+$'"
-            raise Refusal(
-                400,
-                f"Invalid '{param}': string does not match pattern. Expected a string that matches the pattern {pattern}.",
-                param=param,
-                code="invalid_value",
-            )
-        parameters = function.get("parameters") or {"type": "object", "properties": {}}
-        if not isinstance(parameters, dict):
-            raise say.wrong_type(f"{place}.function.parameters", "an object", parameters)
-        if function.get("strict") and (trouble := strict_violation(parameters)):
-            raise Refusal(
-                400,
-                f"Invalid schema for function '{function['name']}': {trouble}",
-                param=f"{place}.function.parameters",
-                code="invalid_function_parameters",
-            )
-        tools.append(Tool(name=function["name"], description=function.get("description") or "", parameters=parameters))
-    return tuple(tools)
-
-
-def _tool_choice(body: dict[str, Any], tools: tuple[Tool, ...]) -> str:
-    choice = body.get("tool_choice")
-    if choice is None:
-        return "auto" if tools else "none"
-    if not tools:
-        raise Refusal(
-            400, "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.", param="tool_choice"
-        )
-    if isinstance(choice, dict):
-        name = (choice.get("function") or {}).get("name")
-        if name not in [tool.name for tool in tools]:
-            raise Refusal(400, f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice")
-        return f"={name}"
-    if choice not in ("none", "auto", "required"):
-        raise say.wrong_value("tool_choice", choice, ("none", "auto", "required"))
-    return str(choice)
 
 
 def _format(body: dict[str, Any], messages: list[dict[str, Any]]) -> tuple[str, dict[str, Any] | None, bool]:
@@ -432,7 +243,3 @@ def _boolean(body: dict[str, Any], name: str, default: bool, *, place: str = "")
     if not isinstance(value, bool):
         raise say.wrong_type(f"{place}{name}", "a boolean", value)
     return value
-
-
-def _extra_tokens(body: dict[str, Any]) -> int:
-    return sum(tokens.count(str(body[name])) // 2 + 8 for name in ("tools", "response_format") if body.get(name))

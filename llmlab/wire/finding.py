@@ -1,8 +1,8 @@
 """Which sentences of the documents answer the question: what the simulated model has for an understanding.
 
 Words are cut to a crude stem and weighed by how rare they are among the sentences at hand; a question about a price prefers sentences with
-a price, and so on. Further sentences are taken for what they add. How much of the question they cover is also what tells the model whether it
-knows, and it tells little: a question that the documents just miss shares its words with them.
+a price, and so on. Further sentences are taken for what they add. How much of the question they cover is also what tells the model whether
+it knows, and it tells little: a question that the documents just miss shares its words with them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bNo)(?<!\bMr)(?<!\bDr)(?<!\bvs)[.
 _SUFFIX = re.compile(r"(?<=\w{3})(?:ations?|ments?|ings?|edly|ies|ied|ed|es|ly|e|s|y)$")
 _STOP = """
 a about again all also am an and any are as at be because been before being both but by can could d did do does doing done for from get gets
-give go got had has have having he her here him his i if in into is it its itself just let ll may me might more most must my no not now of
-off on once one only or our ours out over own please re s say shall she should so some still such t than that the their them then there these
-they this those though through to too under up us ve very want was we well were what when where whether which while who whom whose why will
-with without would yes yet you your yours hi hello thanks thank tell know need m
+give go got had has have having he her here him his i if in into is it its itself just let ll may me might more most must my no not now
+of off on once one only or our ours out over own please re s say shall she should so some still such t than that the their them then there
+these they this those though through to too under up us ve very want was we well were what when where whether which while who whom whose why
+will with without would yes yet you your yours hi hello thanks thank tell know need m
 """
 STOP = frozenset(_STOP.split())
 _SAME = {

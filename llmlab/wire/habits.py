@@ -1,16 +1,17 @@
 """What each simulated model is like, as rates that were put in.
 
-They are assumptions, chosen to be of the size that teams report, not measurements of the models whose names they carry. What a lesson finds out
-is how much of the damage a fix takes away, and at what price.
+They are assumptions, chosen to be of the size that teams report, not measurements of the models whose names they carry. What a lesson
+finds out is how much of the damage a fix takes away, and at what price.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 
-from llmlab.errors import BadInput
+from llmlab.errors import BadInput, UnknownName
+from llmlab.protocol.models import ALIASES, MODELS, Model, find
 from llmlab.wire.latency import preset
 
 
@@ -127,3 +128,27 @@ _ALL = (
 
 HABITS: Mapping[str, Habits] = MappingProxyType({habits.snapshot: habits for habits in _ALL})
 """Every bundled snapshot's habits by its name."""
+
+
+def served(given: Iterable[str] | Mapping[str, str | Habits] | None) -> tuple[dict[str, Model], dict[str, Habits]]:
+    """Return the models that are there, and the habits behind each name."""
+    if isinstance(given, str):
+        given = [given]
+    changes = dict(given) if isinstance(given, Mapping) else {}
+    names = [find(name).name for name in given] if given is not None and not changes else [model.name for model in MODELS]
+    if not names:
+        raise BadInput("models is empty; leave it out for all bundled models, or name one of: " + ", ".join(ALIASES.values()))
+    models = {model.name: model for model in MODELS if model.name in names}
+    habits = {snapshot: HABITS[snapshot] for model in models.values() for snapshot in model.snapshots}
+    habits |= {model.name: HABITS[model.snapshots[0]] for model in models.values()}
+    for name, change in changes.items():
+        target = find(name).name if name in ALIASES else name
+        if target not in habits:
+            raise UnknownName("model", name, habits)
+        if isinstance(change, Habits):
+            habits[target] = change
+        elif change in HABITS:
+            habits[target] = HABITS[change]
+        else:
+            raise UnknownName("snapshot", change, HABITS)
+    return models, habits

@@ -59,9 +59,9 @@ class Lock:
             if _is_still(handle, self._file):
                 break
             os.close(handle)  # its owner removed the file in between
+        self._closer = weakref.finalize(self, os.close, handle)
         os.ftruncate(handle, 0)
         os.write(handle, str(os.getpid()).encode())
-        self._closer = weakref.finalize(self, os.close, handle)
 
     def release(self) -> None:
         """Let others write."""

@@ -1,7 +1,7 @@
 """How long real providers take, as distributions that were measured and are named.
 
-An answer's time has two parts: until the first token, and per token after it. Each is drawn from a `Spread`: a floor below which nothing goes, a
-body, and a rare slow mode. A log-normal alone has neither the floor nor the second mode, and fits measured first-token times badly.
+An answer's time has two parts: until the first token, and per token after it. Each is drawn from a `Spread`: a floor below which nothing
+goes, a body, and a rare slow mode. A log-normal alone has neither the floor nor the second mode, and fits most measured times badly.
 
 Notebook: 01_latency_variance.ipynb
 """

@@ -1,14 +1,13 @@
 """Holds an answer back until it is due: its headers, and each chunk of its stream.
 
-What arrives from the transport behind has a time of its own. A `Timing` says what is added to it: once for the whole answer, once for its content,
-and token by token; or it sets the times of all tokens, and what arrives earlier waits.
+What arrives from the transport behind has a time of its own. A `Timing` says what is added to it: once for the whole answer, once for its
+content, and token by token; or it sets the times of all tokens, and what arrives earlier waits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ import httpx2
 from llmlab.protocol.chunks import has_content, parsed, usage_of
 from llmlab.protocol.sse import Events
 from llmlab.wire.faults.base import Timing
-from llmlab.wire.transport import timeout_error
+from llmlab.wire.transport import pause, real_time, timeout_error
 
 
 def headers_due(timing: Timing, sent: float, came: float) -> float:
@@ -147,20 +146,20 @@ class SyncPaced(_Paced, httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         chunks: Iterator[bytes] = self._inner.__iter__()
         while True:
-            began = time.monotonic()
+            began = real_time()
             failure: httpx2.TransportError | None = None
             try:
                 data = next(chunks)
             except StopIteration:
                 return
             except httpx2.TransportError as error:
-                data, failure, due, now = b"", error, self._failure_due(error), time.monotonic()
+                data, failure, due, now = b"", error, self._failure_due(error), real_time()
             else:
-                now = time.monotonic()
+                now = real_time()
                 due = self._due(data, now)
             if due > now:
                 wait, late = self._wait(began, now, due)
-                time.sleep(max(0.0, wait))
+                pause(wait)
                 failure = late or failure
             if failure is not None:
                 self.close()

@@ -19,9 +19,10 @@ _UNKNOWN = (
     "I don't know. The documents do not cover this question.",
 )
 _UNASKED = ("I'm sorry, I don't have information about that.", "I could not find anything about that, I'm afraid.")
-_LOWER = frozenset(
-    "a after all an any as at before each every for from if in it no not of on once our the there these they this to when we with you your".split()
+_SMALL = (
+    "a after all an any as at before each every for from if in it no not of on once our the there these they this to when we with you your"
 )
+_LOWER = frozenset(_SMALL.split())
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _NAME = re.compile(r"(?<![.!?:] )(?<!^)\b[A-Z][a-z]{2,}\b")
 _FLIPS = (
@@ -113,7 +114,7 @@ def lowered(sentence: str, among: str = "") -> str:
     """Return `sentence` with a small first letter, unless it begins with a name."""
     first, _, rest = sentence.partition(" ")
     small = first[:1].lower() + first[1:]
-    if small.rstrip("'s") in _LOWER or (not rest[:1].isupper() and re.search(rf"\b{re.escape(small)}\b", among)):
+    if small.rstrip("'s") in _LOWER or (not rest[:1].isupper() and f" {small} " in among):
         return f"{small} {rest}" if rest else small
     return sentence
 

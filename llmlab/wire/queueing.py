@@ -1,7 +1,7 @@
 """Slots: why answers get slower when many ask.
 
-A provider answers so many requests at once; who comes later waits for the earliest free slot, first come, first served. Nothing is simulated
-step by step: a heap of the times at which slots come free says at once how long a new request waits.
+A provider answers so many requests at once; who comes later waits for the earliest free slot, first come, first served. Nothing is
+simulated step by step: a heap of the times at which slots come free says at once how long a new request waits.
 
 Notebook: 03_retries_and_fallbacks.ipynb
 """
@@ -16,7 +16,7 @@ from llmlab.errors import BadInput
 class Slots:
     """The slots of one model.
 
-    A request that its client gave up still occupies its slot to the end: the provider does not know. That is what turns timeouts into storms.
+    A request that its client gave up still occupies its slot to the end: the provider does not know. That turns timeouts into storms.
 
     Args:
         slots: Answers at once (at least 1).

@@ -1,7 +1,7 @@
 """Quotas: so many requests and tokens a minute, as token buckets that refill all the time.
 
-A bucket starts full, holds one minute's worth, and refills evenly. A request must find enough in both of its buckets, else it is refused and
-takes nothing. The headers tell what is left, in the provider's own words and Go's notation of durations.
+A bucket starts full, holds one minute's worth, and refills evenly. A request must find enough in both of its buckets, else it is refused
+and takes nothing. The headers tell what is left, in the provider's own words and Go's notation of durations.
 
 Notebook: 03_retries_and_fallbacks.ipynb
 """

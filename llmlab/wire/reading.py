@@ -13,23 +13,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from llmlab.protocol.tokens import content_text
+from llmlab.wire.documents import ASKED, documents_in, flat
 from llmlab.wire.finding import Document, sentences
 
-_TAGGED = re.compile(
-    r"<((?:doc(?:ument)?|source|passage|article|context|snippet)[\w.:-]*)((?:\s[^<>]*)?)>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE
-)
-_ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-_BRACKETED = re.compile(r"^[ \t]*\[([\w][\w./:-]{0,63})\][ \t:]*(.*)$", re.MULTILINE)
-_HEADED = re.compile(r"^#{1,4}[ \t]+(.+)$", re.MULTILINE)
-_NO_DOCUMENT = re.compile(r"question|instruction|rule|task|output|format|answer|request|style", re.IGNORECASE)
-_ASKED = re.compile(
-    r"<(question|query)>\s*(.+?)\s*</\1>|^[ \t]*(?:(?:the )?(?:customer|user)(?:'s)? )?(?:question|query|customer|user)[ \t]*:\s*(.+?)\s*(?=\n[ \t]*\n|\Z)",
-    re.DOTALL | re.IGNORECASE | re.MULTILINE,
-)
-_LABEL = re.compile(r"^\s*(?:context|documents?|sources?|information|knowledge(?: base)?|articles?)\s*:\s*", re.IGNORECASE)
 _FEEDBACK = re.compile(
-    r"\b(?:your (?:last |previous )?(?:answer|reply|response|output)|that|it)\b.{0,40}\b(?:was not|wasn't|is not|isn't|did not|didn't|does not|"
-    r"doesn't|could not|lacks?|has no|failed|invalid)\b|\btry again\b|\bcorrect (?:it|the json)\b|\bnot valid json\b",
+    r"\b(?:your (?:last |previous )?(?:answer|reply|response|output)|that|it)\b.{0,40}\b(?:was not|wasn't|is not|isn't|did not|didn't"
+    r"|does not|doesn't|could not|lacks?|has no|failed|invalid)\b|\btry again\b|\bcorrect (?:it|the json)\b|\bnot valid json\b",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -38,7 +27,8 @@ _CITE = re.compile(
     re.IGNORECASE,
 )
 _ADMIT = re.compile(
-    r"[^.!?\n]*\b(?:(?:don't|do not|doesn't) know|not sure|(?:cannot|can't|can not|unable to) (?:answer|find)|no answer|abstain|not (?:be )?(?:in|covered by|answered by|found in) the (?:documents?|context|sources?))\b[^\n]*",
+    r"[^.!?\n]*\b(?:(?:don't|do not|doesn't) know|not sure|(?:cannot|can't|can not|unable to) (?:answer|find)|no answer|abstain"
+    r"|not (?:be )?(?:in|covered by|answered by|found in) the (?:documents?|context|sources?))\b[^\n]*",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"[\"“]([^\"“”]{3,160})[\"”]")
@@ -49,14 +39,15 @@ _LENGTH = re.compile(
     re.IGNORECASE,
 )
 _GUARDED = re.compile(
-    r"\b(?:as data|not (?:as )?instructions|(?:never|do not|don't) (?:follow|obey|act on)|ignore (?:any|all|every) (?:instruction|command|request)s?"
-    r" (?:in|inside|within|that stand))",
+    r"\b(?:as data|not (?:as )?instructions|(?:never|do not|don't) (?:follow|obey|act on)"
+    r"|ignore (?:any|all|every) (?:instruction|command|request)s? (?:in|inside|within|that stand))",
     re.IGNORECASE,
 )
 
 _OVERRIDE = (
     r"\b(?:ignore|disregard|forget|override)\b[^.!?\n]{0,40}\b(?:instructions?|rules?|prompts?|above|previous|everything|guidelines)\b"
-    r"|\b(?:reveal|print|repeat|output|show|tell me)\b[^.!?\n]{0,30}\b(?:system prompt|system message|your (?:hidden |secret )?instructions)\b"
+    r"|\b(?:reveal|print|repeat|output|show|tell me)\b[^.!?\n]{0,30}"
+    r"\b(?:system prompt|system message|your (?:hidden |secret )?instructions)\b"
 )
 _SMUGGLED = re.compile(_OVERRIDE, re.IGNORECASE)
 _SMUGGLED_IN_DOCUMENT = re.compile(
@@ -129,14 +120,14 @@ def _read(texts: tuple[tuple[str, str], ...]) -> Prompt:
     asked: list[str] = []
     for role, text in texts:
         if role in ("tool", "function"):
-            documents.append(Document(f"result-{len(documents) + 1}", "", _flat(text)))
+            documents.append(Document(f"result-{len(documents) + 1}", "", flat(text)))
         if role in ("system", "developer"):
-            found, rest = _documents(text, plain=False)
+            found, rest = documents_in(text, plain=False)
             documents += found
             system.append(rest)
             wishes.append(rest)
         if role == "user":
-            found, rest = _documents(text, plain=True)
+            found, rest = documents_in(text, plain=True)
             question = _question(rest, bool(found))
             documents += found
             wishes.append(rest)
@@ -156,86 +147,8 @@ def _read(texts: tuple[tuple[str, str], ...]) -> Prompt:
     )
 
 
-def _documents(text: str, *, plain: bool) -> tuple[list[Document], str]:
-    """Return the documents in `text`, and what is left of it."""
-    for find in (_tagged, _bracketed, _headed):
-        found, rest = find(text)
-        if found:
-            return found, rest
-    label = _LABEL.match(text)
-    if not plain and not label:
-        return [], text
-    paragraphs = [part for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
-    keep, found = [], []
-    for number, part in enumerate(paragraphs):
-        body = _LABEL.sub("", part)
-        is_last = plain and number == len(paragraphs) - 1
-        if is_last or len(body.split()) < 12 or _ASKED.search(part) or _instructs(body):
-            keep.append(part)
-            continue
-        title, line, tail = body.partition("\n")
-        titled = bool(line) and len(title.split()) <= 10 and not title.rstrip().endswith((".", "!", "?"))
-        found.append(Document("", title.strip(" #:") if titled else "", tail if titled else body))
-    return found, "\n\n".join(keep)
-
-
-def _tagged(text: str) -> tuple[list[Document], str]:
-    found: list[Document] = []
-    for match in _TAGGED.finditer(text):
-        inner, _ = _tagged(match[3])
-        if inner:
-            found += inner
-            continue
-        names = {name.lower(): one or two for name, one, two in _ATTRIBUTE.findall(match[2])}
-        name = next((names[key] for key in ("id", "name", "doc", "source", "key", "index") if names.get(key)), "")
-        title, body = names.get("title") or names.get("heading") or "", match[3]
-        child = re.search(r"<title>(.*?)</title>", body, re.DOTALL)
-        if child:
-            title, body = title or child[1].strip(), body.replace(child[0], "")
-        found.append(Document(name, title, re.sub(r"</?[a-z_-]{1,20}>", "", body).strip()))
-    return found, _TAGGED.sub("", text)
-
-
-def _bracketed(text: str) -> tuple[list[Document], str]:
-    starts = list(_BRACKETED.finditer(text))
-    found: list[Document] = []
-    rest = [text[: starts[0].start()]] if starts else [text]
-    for number, match in enumerate(starts):
-        last = number == len(starts) - 1
-        body = text[match.end() : starts[number + 1].start() if not last else len(text)]
-        if last:
-            cut = re.search(r"\n[ \t]*\n(?![ \t]*\n)|\n(?=[ \t]*(?:question|customer|user)[ \t]*:)", body, re.IGNORECASE)
-            end = cut.start() if (cut and body[: cut.start()].strip()) or (cut and match[2].strip()) else len(body)
-            body, left = body[:end], body[end:]
-            rest.append(left)
-        title, text_of = (match[2].strip(), body.strip()) if body.strip() else ("", match[2].strip())
-        if text_of:
-            found.append(Document(match[1], title, text_of))
-    return (found, "\n".join(rest)) if found else ([], text)
-
-
-def _headed(text: str) -> tuple[list[Document], str]:
-    starts = list(_HEADED.finditer(text))
-    found: list[Document] = []
-    rest = [text[: starts[0].start()]] if starts else [text]
-    for number, match in enumerate(starts):
-        body = text[match.end() : starts[number + 1].start() if number + 1 < len(starts) else len(text)]
-        paragraphs = re.split(r"\n[ \t]*\n", body.strip())
-        if _NO_DOCUMENT.search(match[1]) or len(body.split()) < 8:
-            rest.append(body)
-            continue
-        if number + 1 == len(starts) and len(paragraphs) > 1 and (paragraphs[-1].rstrip().endswith("?") or _ASKED.search(paragraphs[-1])):
-            rest.append(paragraphs.pop())
-        found.append(Document("", match[1].strip(), "\n\n".join(paragraphs)))
-    return (found, "\n".join(rest)) if found else ([], text)
-
-
-def _instructs(text: str) -> bool:
-    return bool(re.match(r"\s*(?:you are|answer|use only|use nothing|reply|respond|please|always|never|only)\b", text, re.IGNORECASE))
-
-
 def _question(text: str, had_documents: bool) -> str:
-    labelled = list(_ASKED.finditer(text))
+    labelled = list(ASKED.finditer(text))
     if labelled:
         return (labelled[-1][2] or labelled[-1][3]).strip()
     paragraphs = [part.strip() for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
@@ -295,19 +208,7 @@ def _injections(documents: tuple[Document, ...], question: str) -> list[Injectio
     return found
 
 
+@lru_cache(maxsize=8192)
 def smuggled(sentence: str) -> bool:
     """Whether a document's sentence is an instruction to the model."""
     return bool(_SMUGGLED_IN_DOCUMENT.search(sentence))
-
-
-def _flat(text: str) -> str:
-    """Return a tool's result as sentences."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    if isinstance(value, dict):
-        return " ".join(
-            f"The {name.replace('_', ' ')} is {part if isinstance(part, str) else json.dumps(part)}." for name, part in value.items()
-        )
-    return text

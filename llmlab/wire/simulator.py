@@ -1,7 +1,7 @@
 """The simulator: a provider that answers by itself, speaks OpenAI's wire format, and reacts to load, quotas and prompts.
 
-It is a behavioral model of a provider, not a language model. What it says comes from the documents in the prompt (`behavior`), how long it takes
-from measured distributions (`latency`), and how it refuses from its quotas (`quota`).
+It is a behavioral model of a provider, not a language model. What it says comes from the documents in the prompt (`behavior`), how long it
+takes from measured distributions (`latency`), and how it refuses from its quotas (`quota`).
 
 Notebook: 00_start_here.ipynb
 """
@@ -11,23 +11,20 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import httpx2
 
-from llmlab.errors import BadInput, UnknownName
+from llmlab.errors import BadInput
 from llmlab.protocol import tokens
 from llmlab.protocol.canonical import digest
-from llmlab.protocol.draws import uniform
 from llmlab.protocol.identity import Stamp, Stamper
-from llmlab.protocol.models import ALIASES, KNOWN, MODELS, Model, find
+from llmlab.protocol.models import KNOWN, Model, find
 from llmlab.wire import chat_errors, chat_format
-from llmlab.wire.behavior import Answer, Answerable, respond
+from llmlab.wire.behavior import Answer, Answerable, help_desk, respond
 from llmlab.wire.chat_format import Choice, Head, ToolCall
 from llmlab.wire.chat_request import ChatRequest, parse
-from llmlab.wire.habits import HABITS, Habits
+from llmlab.wire.habits import Habits, served
 from llmlab.wire.latency import preset
 from llmlab.wire.queueing import Slots
 from llmlab.wire.quota import Limits, Quota
@@ -61,8 +58,8 @@ class Simulator(Planned):
         limits: Quotas by model; the others have generous ones.
         api_key: The key that is accepted; None: any.
         latency: Whether answers take time; with False everything comes at once, and no queue forms.
-        answerable: Says of a question and the document ids in its prompt whether these hold the answer (None: unknown). A language model would
-            often notice that they don't; words alone hardly show it.
+        answerable: Says of a question and the text of its documents whether the text holds the answer (None: unknown). A language model
+            would often notice that it doesn't; words alone hardly show it. The bundled help desk's questions are known; None: words only.
 
     Raises:
         UnknownName: A model that does not exist.
@@ -80,10 +77,10 @@ class Simulator(Planned):
         limits: Mapping[str, Limits] | None = None,
         api_key: str | None = None,
         latency: bool = True,
-        answerable: Answerable | None = None,
+        answerable: Answerable | None = help_desk,
     ) -> None:
         self.seed, self.api_key, self.latency, self.answerable = seed, api_key, latency, answerable
-        self.models, self.habits = _served(models)
+        self.models, self.habits = served(models)
         self._slots = {find(name).name: Slots(count) for name, count in _by_model(slots, self.models).items()}
         self._limits = {find(name).name: _checked(limit) for name, limit in (limits or {}).items()}
         self._lock = threading.Lock()
@@ -106,16 +103,14 @@ class Simulator(Planned):
         with self._lock:
             if now < self._now:  # another loop, whose clock began anew
                 self._calm()
-            self._now = now
             stamp = self._stamper.stamp(request)
-            draw = partial(uniform, "\x1f".join(map(str, (self.seed, "Simulator", *stamp.key))))
+            self._now = now
             try:
-                return self._answered(request, stamp, now, draw)
+                return self._answered(request, stamp, now)
             except chat_errors.Refusal as refusal:
-                at = _ERROR_SECONDS if self._takes_time(request) else 0.0
-                return _reply(refusal.status, refusal.body(), at, stamp, draw, refusal.headers)
+                return self._reply(refusal.status, refusal.body(), self._instant(request), stamp, refusal.headers)
 
-    def _answered(self, request: httpx2.Request, stamp: Stamp, now: float, draw: partial[float]) -> Reply:
+    def _answered(self, request: httpx2.Request, stamp: Stamp, now: float) -> Reply:
         path, method = request.url.path, request.method
         kind = _kind(path)
         if kind is None:
@@ -125,15 +120,15 @@ class Simulator(Planned):
             raise chat_errors.wrong_method(method, path, allowed)
         key = self._key(request)
         if kind == "models":
-            return _reply(200, chat_format.model_list(self.models.values()), self._instant(request), stamp, draw)
+            return self._reply(200, chat_format.model_list(self.models.values()), self._instant(request), stamp)
         if kind == "model":
             name = path.rsplit("/", 1)[-1]
             if name not in self.habits:
                 raise chat_errors.unknown_model(name)
-            return _reply(200, json.dumps(chat_format.model_entry(name), indent=2).encode(), self._instant(request), stamp, draw)
-        return self._chat(request, stamp, key, now, draw)
+            return self._reply(200, json.dumps(chat_format.model_entry(name), indent=2).encode(), self._instant(request), stamp)
+        return self._chat(request, stamp, key, now)
 
-    def _chat(self, request: httpx2.Request, stamp: Stamp, key: str, now: float, draw: partial[float]) -> Reply:
+    def _chat(self, request: httpx2.Request, stamp: Stamp, key: str, now: float) -> Reply:
         body = stamp.body
         if not isinstance(body, dict):
             raise chat_errors.bad_json()
@@ -148,14 +143,14 @@ class Simulator(Planned):
         limits = quota.headers(now)
         if over:
             raise chat_errors.Refusal(
-                429, over.message(stamp.model), type=over.kind, code="rate_limit_exceeded", headers=[*over.headers(), *limits]
+                429, over.message(stamp.model), kind=over.kind, code="rate_limit_exceeded", headers=[*over.headers(), *limits]
             )
         about = digest(asked.messages)
         key_of_take = ("seed", asked.seed) if asked.seed is not None else stamp.key
         answers = respond(asked, habits, self.seed, "Simulator", about, *key_of_take, answerable=self.answerable)
-        choices = [_choice(answer, asked) for answer in answers]
-        head = Head(f"chatcmpl-{chat_format.letters(29, draw, 'id', about)}", habits.snapshot, f"fp_simulated_{self.seed}")
-        return self._timed(request, stamp, asked, choices, head, habits, now, draw, limits)
+        choices = [_cut(answer, asked) for answer in answers]
+        head = Head(f"chatcmpl-{chat_format.letters(29, self.seed, about, *stamp.key)}", habits.snapshot, f"fp_simulated_{self.seed}")
+        return self._timed(request, stamp, asked, choices, head, habits, now, limits)
 
     def _timed(
         self,
@@ -166,7 +161,6 @@ class Simulator(Planned):
         head: Head,
         habits: Habits,
         now: float,
-        draw: partial[float],
         limits: Sequence[tuple[bytes, bytes]],
     ) -> Reply:
         pace = self._pace(stamp, habits)
@@ -178,11 +172,37 @@ class Simulator(Planned):
         headers = [(b"openai-processing-ms", b"%d" % max(1, took)), *limits]
         if not asked.stream:
             at = round(wait + pace.at(max(choice.size for choice in choices)), 6)
-            return _reply(200, chat_format.completion(head, choices, asked.prompt_tokens), at, stamp, draw, headers)
-        reply = _reply(200, b"", round(wait + pace.first, 6), stamp, draw, headers, kind=b"text/event-stream; charset=utf-8")
+            return self._reply(200, chat_format.completion(head, choices, asked.prompt_tokens), at, stamp, headers)
+        reply = self._reply(200, b"", round(wait + pace.first, 6), stamp, headers, kind=b"text/event-stream; charset=utf-8")
         made = chat_format.events(head, choices, asked.prompt_tokens, include_usage=asked.include_usage)
         reply.pieces = [Piece(round(wait + pace.at(event.token), 6), event.data) for event in made]
         return reply
+
+    def _reply(
+        self,
+        status: int,
+        body: bytes,
+        at: float,
+        stamp: Stamp,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        *,
+        kind: bytes = b"application/json",
+    ) -> Reply:
+        fixed = [
+            (b"content-type", kind),
+            (b"x-request-id", f"req_{digest([self.seed, *stamp.key], 16)}".encode()),
+            (b"openai-version", b"2020-10-01"),
+            (b"x-llmlab-source", b"simulator"),
+        ]
+        if body:
+            fixed.append((b"content-length", b"%d" % len(body)))
+        return Reply(
+            status=status,
+            headers=[*fixed, *headers],
+            headers_at=at,
+            pieces=[Piece(at, body)] if body else (),
+            extensions={SOURCE: "simulator"},
+        )
 
     def _pace(self, stamp: Stamp, habits: Habits) -> _Pace:
         """Return the times that the weather's `Latency` would draw for this attempt, by the model's own preset."""
@@ -223,42 +243,6 @@ class Simulator(Planned):
         return f"Simulator({list(self.models)!r}, seed={self.seed})"
 
 
-def _served(given: Iterable[str] | Mapping[str, str | Habits] | None) -> tuple[dict[str, Model], dict[str, Habits]]:
-    """Return the models that are there, and the habits behind each name."""
-    if isinstance(given, str):
-        given = [given]
-    changes = dict(given) if isinstance(given, Mapping) else {}
-    names = [find(name).name for name in given] if given is not None and not changes else [model.name for model in MODELS]
-    if not names:
-        raise BadInput("models is empty; leave it out for all bundled models, or name one of: " + ", ".join(ALIASES.values()))
-    models = {model.name: model for model in MODELS if model.name in names}
-    habits = {snapshot: HABITS[snapshot] for model in models.values() for snapshot in model.snapshots}
-    habits |= {model.name: HABITS[model.snapshots[0]] for model in models.values()}
-    for name, change in changes.items():
-        target = find(name).name if name in ALIASES else name
-        if target not in habits:
-            raise UnknownName("model", name, habits)
-        if isinstance(change, Habits):
-            habits[target] = change
-        elif change in HABITS:
-            habits[target] = HABITS[change]
-        else:
-            raise UnknownName("snapshot", change, HABITS)
-    return models, habits
-
-
-def _by_model(slots: int | Mapping[str, int] | None, models: Mapping[str, Model]) -> Mapping[str, int]:
-    if slots is None:
-        return {}
-    return slots if isinstance(slots, Mapping) else dict.fromkeys(models, slots)
-
-
-def _checked(limit: Limits) -> Limits:
-    if not isinstance(limit, Limits):
-        raise BadInput(f"limits maps models to Limits(requests_per_minute=..., tokens_per_minute=...), not to {limit!r}")
-    return replace(limit)
-
-
 def _kind(path: str) -> str | None:
     path = path.rstrip("/")
     if path.endswith("/chat/completions"):
@@ -268,7 +252,7 @@ def _kind(path: str) -> str | None:
     return "model" if path.rsplit("/", 2)[-2:-1] == ["models"] else None
 
 
-def _choice(answer: Answer, asked: ChatRequest) -> Choice:
+def _cut(answer: Answer, asked: ChatRequest) -> Choice:
     """Cut an answer into tokens, at a stop word and at the limit."""
     room = asked.max_tokens
     if room is not None:
@@ -304,28 +288,13 @@ def _cut_calls(choice: Choice, most: int) -> Choice:
     return Choice((), (), "length", choice.reasoning_tokens)
 
 
-def _reply(
-    status: int,
-    body: bytes,
-    at: float,
-    stamp: Stamp,
-    draw: partial[float],
-    headers: Sequence[tuple[bytes, bytes]] = (),
-    *,
-    kind: bytes = b"application/json",
-) -> Reply:
-    fixed = [
-        (b"content-type", kind),
-        (b"x-request-id", b"req_" + "".join(f"{int(draw('request', half) * 2**52):013x}" for half in range(3))[:32].encode()),
-        (b"openai-version", b"2020-10-01"),
-        (b"x-llmlab-source", b"simulator"),
-    ]
-    if body:
-        fixed.append((b"content-length", b"%d" % len(body)))
-    return Reply(
-        status=status,
-        headers=[*fixed, *headers],
-        headers_at=at,
-        pieces=[Piece(at, body)] if body else (),
-        extensions={SOURCE: "simulator", "http_version": b"HTTP/1.1"},
-    )
+def _by_model(slots: int | Mapping[str, int] | None, models: Mapping[str, Model]) -> Mapping[str, int]:
+    if slots is None:
+        return {}
+    return slots if isinstance(slots, Mapping) else dict.fromkeys(models, slots)
+
+
+def _checked(limit: Limits) -> Limits:
+    if not isinstance(limit, Limits):
+        raise BadInput(f"limits maps models to Limits(requests_per_minute=..., tokens_per_minute=...), not to {limit!r}")
+    return limit

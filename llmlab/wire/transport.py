@@ -1,7 +1,7 @@
 """The seam of the wire: a transport decides without I/O what comes back and when, and two thin drivers carry it out.
 
-`Planned` is the base of what answers by itself (simulator, cassette). The asynchronous driver waits on the loop's clock, real or virtual; the
-synchronous one on the real clock. Both enforce the client's timeouts, which httpx2 leaves to the transport.
+`Planned` is the base of what answers by itself (simulator, cassette). The asynchronous driver waits on the loop's clock, real or virtual;
+the synchronous one on the real clock. Both enforce the client's timeouts, which httpx2 leaves to the transport.
 """
 
 from __future__ import annotations
@@ -109,16 +109,26 @@ class Planned(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         """Carry out the plan on the real clock."""
         refuse_in_simulation()
         request.read()
-        sent = time.monotonic()
+        sent = real_time()
         reply = self.plan(request, sent)
         limit = read_timeout(request)
         wait, error = _until_headers(reply, limit, request)
-        if wait > 0:
-            time.sleep(wait)
+        pause(wait)
         if error:
             raise error
         stream = SyncPieces(reply, sent, limit, request) if _takes_time(reply, limit) else httpx2.ByteStream(_whole(reply))
         return httpx2.Response(reply.status, headers=reply.headers, stream=stream, extensions=reply.extensions)
+
+
+def real_time() -> float:
+    """Return the real clock's time (in seconds), for the synchronous drivers."""
+    return time.monotonic()
+
+
+def pause(seconds: float) -> None:
+    """Let real time pass, for the synchronous drivers; a time that has passed already is none."""
+    if seconds > 0:
+        time.sleep(seconds)
 
 
 def refuse_in_simulation() -> None:
@@ -241,9 +251,8 @@ class SyncPieces(_Pieces, httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
-            wait, outcome = self._next(time.monotonic())
-            if wait > 0:
-                time.sleep(wait)
+            wait, outcome = self._next(real_time())
+            pause(wait)
             data = self._take(outcome)
             if data is None:
                 return

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -108,7 +109,7 @@ def test_a_compressed_body_that_cannot_be_decoded_stays_for_the_client_to_judge(
 def test_chunks_are_decoded_one_by_one(data: bytes, cuts: list[int], encoding: str) -> None:
     packed = gzip.compress(data) if encoding == "gzip" else zlib.compress(data)
     edges = [0, *sorted(cut % len(packed) for cut in cuts), len(packed)]
-    chunks = [packed[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [packed[a:b] for a, b in pairwise(edges)]
     plain = decompress(chunks, encoding)
     assert plain is not None
     assert (data, len(chunks)) == (b"".join(plain), len(plain))

@@ -33,9 +33,9 @@ def message(body: Any, index: Index, method: str = "POST", url: str = URL) -> st
 def test_the_message_shows_the_nearest_request_what_differs_and_how_to_record() -> None:
     index = index_of(chat("What is the refund period?"), chat("Where is my order 1234?", temperature=0), chat("Hello"))
     assert """nothing recorded in help.yaml answers this request:
-  POST api.openai.com .../chat/completions (90 bytes, model gpt-4o)
+  POST api.openai.com .../chat/completions (83 bytes, model gpt-4o)
 nearest recorded request (interaction 2 of 3):
-  POST api.openai.com .../chat/completions (106 bytes, model gpt-4o)
+  POST api.openai.com .../chat/completions (99 bytes, model gpt-4o)
 what differs, recorded -> sent:
   messages[0].content: "Where is my order 1234?" -> "Where is my order 1235?"
   temperature: 0 -> absent

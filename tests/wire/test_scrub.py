@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import hypothesis.strategies as st
 import pytest
@@ -39,7 +40,7 @@ texts = st.text(st.sampled_from('abc 0-_.\n"\\{}é€'), max_size=30).map(str.en
 
 def chunked(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(edges)]
 
 
 def deltas(pieces: list[str], field: str = "content", index: int = 0) -> list[bytes]:

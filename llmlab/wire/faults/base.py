@@ -51,7 +51,8 @@ class Timing:
 class Fault:
     """Something that goes wrong with one attempt.
 
-    Whether it fires is a keyed draw: the same seed, request and attempt meet it again. A higher probability fires for the same attempts and more.
+    Whether it fires is a keyed draw: the same seed, request and attempt meet it again. A higher probability fires for the same attempts and
+    more.
     """
 
     name: str = ""

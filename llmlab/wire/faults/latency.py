@@ -1,7 +1,7 @@
 """Faults of time: the answer comes whole, and late.
 
-An unmodified openai client notices none of them before its timeout (600 s by default). With a shorter one it raises `APITimeoutError` and tries
-again, twice, from the start; after the first chunk of a stream it never tries again.
+An unmodified openai client notices none of them before its timeout (600 s by default). With a shorter one it raises `APITimeoutError` and
+tries again, twice, from the start; after the first chunk of a stream it never tries again.
 """
 
 from __future__ import annotations
@@ -84,9 +84,8 @@ class Stall(Fault):
         super().__post_init__()
         self._check_seconds(seconds=self.seconds)
         if not isinstance(self.after_tokens, int) or self.after_tokens < 1:
-            raise BadInput(
-                f"Stall: after_tokens is a whole number of at least 1, not {self.after_tokens!r}; for a late first token take SlowFirstToken"
-            )
+            what = f"Stall: after_tokens is a whole number of at least 1, not {self.after_tokens!r}"
+            raise BadInput(f"{what}; for a late first token take SlowFirstToken")
 
     def delay(self, timing: Timing, seed: int, stamp: Stamp) -> str:
         """Open one long gap."""

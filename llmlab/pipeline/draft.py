@@ -1,0 +1,94 @@
+"""An answer in the making: what the stages have found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from llmlab.errors import LlmlabError
+from llmlab.pipeline.answer import Answer, Finding, Timings, Tokens, ToolCall
+from llmlab.pipeline.guards import Guard
+from llmlab.pipeline.trace import Trace
+from llmlab.protocol.draws import microseconds
+
+
+@dataclass(slots=True)
+class Draft:
+    """An answer in the making."""
+
+    trace: Trace
+    prompt_version: str
+    status: str = "ok"
+    reason: str = ""
+    text: str = ""
+    data: Any = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    citations: tuple[str, ...] = ()
+    findings: list[Finding] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
+    delivered_at: float | None = None
+
+    def add(self, piece: str, at: float) -> None:
+        """Take a piece of the text, which came `at` seconds after the question."""
+        if not self.pieces:
+            self.delivered_at = at
+        self.pieces.append(piece)
+
+    def guard(self, guards: Sequence[Guard], text: str, role: str) -> str:
+        """Let the guards look at `text`, and return a note for the trace: the rules that fired, never what they saw."""
+        try:
+            self.findings += [finding for guard in guards for finding in guard.check(text, role=role)]
+        except Exception as error:  # what could not be looked at does not pass
+            self._withhold()
+            return self.crashed("a guard", error)
+        if not self.findings:
+            return "passed" if guards else "none"
+        self._withhold()
+        self.status, self.reason = "blocked", self.findings[0].reason
+        return f"blocked by {' and '.join(dict.fromkeys(finding.rule for finding in self.findings))}"
+
+    def _withhold(self) -> None:
+        self.text, self.data, self.tool_calls, self.citations = "", None, (), ()
+
+    def crashed(self, what: str, error: Exception) -> str:
+        """Take note that a stage of the user's own crashed; errors of ours say what was misused, and are raised.
+
+        Raises:
+            LlmlabError: It is one of ours.
+        """
+        if isinstance(error, LlmlabError):
+            raise error
+        self.status, self.reason = "failed", f"{what} crashed: {type(error).__name__}: {error}"
+        return f"crashed: {type(error).__name__}"
+
+    def answer(self, total: float) -> Answer:
+        """Return the finished answer.
+
+        Args:
+            total: How long it took (in seconds).
+        """
+        attempts = tuple(self.trace.sent)
+        first = self.trace.committed_at
+        costs = [attempt.cost_usd for attempt in attempts if attempt.prompt_tokens is not None]
+        return Answer(
+            status=self.status,
+            text=self.text,
+            data=self.data,
+            tool_calls=self.tool_calls,
+            reason=self.reason,
+            usage=Tokens(
+                sum(attempt.prompt_tokens or 0 for attempt in attempts),
+                sum(attempt.completion_tokens or 0 for attempt in attempts),
+                sum(attempt.cached_tokens for attempt in attempts),
+                sum(attempt.reasoning_tokens for attempt in attempts),
+            ),
+            cost_usd=None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0)),
+            timings=Timings(None if first is None else microseconds(first), self.delivered_at, microseconds(total)),
+            attempts=attempts,
+            findings=tuple(self.findings),
+            citations=self.citations,
+            prompt_version=self.prompt_version,
+            trace=self.trace,
+        )
