@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -31,13 +30,19 @@ def run(notebook: Any, folder: Path) -> Any:
     Raises:
         CellExecutionError: A cell raised.
     """
-    fresh = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
+    fresh = nbformat.reads(nbformat.writes(notebook), as_version=4)
     for cell in fresh.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     environment = {**os.environ, "LLMLAB_STRICT": "1"}
     environment.pop("MPLBACKEND", None)
-    client = NotebookClient(fresh, timeout=CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(
+        fresh,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # the kernel's remark on TCP concerns nobody who stays on loopback
+    )
     client.execute(env=environment)
     return tidy(fresh)
 

@@ -14,8 +14,9 @@ import pandas as pd
 from llmlab.data.help_desk import cases
 from llmlab.lab.apps import naive
 from llmlab.lab.lab import Lab
+from llmlab.lab.pictures import Picture, storm_strip
 from llmlab.lab.runs import SLOW_SECONDS
-from llmlab.notebook.check import OTHER_SEEDS, Wrong, exercise
+from llmlab.notebook.check import OTHER_SEEDS, Feedback, Wrong, exercise, untouched
 from llmlab.notebook.one import ask
 from llmlab.notebook.start_here import QUESTIONS, Setting
 from llmlab.pipeline.pipeline import Pipeline
@@ -113,7 +114,7 @@ def own_app(answer: Any) -> str:
         raise Wrong("the app is not async.", "async def mine(client, question): ... and await the client's call.")
     words = []
     for seed in OTHER_SEEDS:
-        lab = Lab(seed=seed, faults=[LatencySpike(probability=0.1, seconds=SLOW_SECONDS)], source="simulator")
+        lab = _storm(seed)
         runs = lab.run(answer, requests=REQUESTS, name="yours")
         frame = runs.frame
         lost = frame[~frame["status"].isin(["ok", "degraded", "abstained"])]
@@ -125,6 +126,25 @@ def own_app(answer: Any) -> str:
         mine, hope = (found["slow"].value or 0.0 for found in (runs + lab.run(naive, requests=REQUESTS)).measures().values())
         words.append(f"seed {seed}: {100 * mine:.1f} % after {SLOW_SECONDS:g} s (naive: {100 * hope:.1f} %), {frame['attempts'].mean():.2f} attempts")
     return f"every request was answered. {'; '.join(words)}."
+
+
+def into_strip(app: Any, *, seed: int = 7) -> Picture | Feedback:
+    """Return the storm strip of naive and an app of one's own; as long as nobody has written it, a reminder.
+
+    Args:
+        app: An async callable (client, question) -> text.
+        seed: The weather's seed.
+    """
+    if untouched(app):
+        return Feedback(None, "your app's row appears here.")
+    lab = _storm(seed)
+    runs = lab.run(naive, requests=REQUESTS) + lab.run(app, requests=REQUESTS, name="yours")
+    return storm_strip(runs.frame)
+
+
+def _storm(seed: int) -> Lab:
+    """Return the weather of the third exercise; a prompt of one's own is in no recording, so the simulator answers."""
+    return Lab(seed=seed, faults=[LatencySpike(probability=0.1, seconds=SLOW_SECONDS)], source="simulator")
 
 
 def _remedy(reason: str) -> str:

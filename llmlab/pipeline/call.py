@@ -290,11 +290,13 @@ class Call:
         response = self._response
         if response is None or response.is_closed:
             return
-        with suppress(*WEATHER):  # the answer is there, or the failure has its name: what the closing brings changes neither
-            if self._done and self._bytes is not None:
+        # The answer is there, or the failure has its name: what the closing brings changes neither.
+        if self._done and self._bytes is not None:
+            with suppress(*WEATHER):
                 async with asyncio.timeout(_DRAIN_SECONDS):
                     while await anext(self._bytes, None) is not None:
                         pass
+        with suppress(*WEATHER):
             await response.aclose()
 
     def _make_event(self, status: str, reason: str) -> Attempt:

@@ -195,7 +195,7 @@ class _Simulation(Generic[T]):
             try:
                 self._run()
             except BaseException as error:  # handed to the caller's thread
-                self.error = error
+                self.error = _plain(error)
             finally:
                 _thread_inside = None
                 random.setstate(state)
@@ -216,6 +216,13 @@ class _Simulation(Generic[T]):
                 raise SimulationError(f"these tasks do not end when they are cancelled:\n{stubborn}")
         finally:
             loop.close()
+
+
+def _plain(error: BaseException) -> BaseException:
+    """Return the refusal in `error` where it is nothing else: anyio packs what a connection raises into a group."""
+    while isinstance(error, BaseExceptionGroup) and error.split(NotInVirtualTime)[1] is None:
+        error = error.exceptions[0]
+    return error
 
 
 def _end(loop: VirtualTimeLoop) -> str:

@@ -32,7 +32,7 @@ def who_waits(loop: asyncio.AbstractEventLoop) -> str:
 def _line(task: asyncio.Task[Any]) -> str:
     """Return one line: the innermost function that is no library's, and what it called."""
     frames = _frames(task.get_coro())
-    if not frames:
+    if not frames:  # a coroutine that is not Python's
         return task.get_name()
     own = [frame for frame in frames if not _is_library(frame.f_code)]
     shown = [own[-1] if own else frames[0]]

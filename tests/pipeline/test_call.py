@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -144,6 +145,10 @@ def test_only_the_first_of_several_choices_is_read() -> None:
     assert "mine" == tried(Wire(streamed(parts)))[2]
 
 
+def test_events_without_data_say_nothing() -> None:
+    assert "a" == tried(Wire(streamed([b"data:\n\n: ping\n\nevent: ping\n\n", *events("a")])))[2]
+
+
 def test_what_comes_after_done_is_not_read() -> None:
     parts = [event({"content": "a"}), event({}, "stop") + DONE + event({"content": "b"}), event({"content": "c"})]
     assert "a" == tried(Wire(streamed(parts)))[2]
@@ -151,7 +156,6 @@ def test_what_comes_after_done_is_not_read() -> None:
 
 def test_the_body_is_read_to_its_end_so_that_the_connection_can_be_used_again() -> None:
     wire = Wire(good())
-    llmlab.simulate(asyncio.sleep(0))
 
     async def go() -> bool:
         call = Call(llmlab.client(wire), STREAM, Clocks())
@@ -166,8 +170,10 @@ def test_the_body_is_read_to_its_end_so_that_the_connection_can_be_used_again() 
 
 
 def test_a_server_that_does_not_end_after_done_holds_nobody_up() -> None:
+    wire = Wire(streamed([*events("a"), b": still here\n\n"], gap=10.0))
+
     async def go() -> tuple[float, Attempt]:
-        call = Call(llmlab.client(Wire(streamed([*events("a"), b": still here\n\n"], gap=10.0))), STREAM, Clocks(stall_seconds=20.0))
+        call = Call(llmlab.client(wire), STREAM, Clocks(stall_seconds=20.0))
         await call.open()
         async for _ in call:
             pass
@@ -177,6 +183,7 @@ def test_a_server_that_does_not_end_after_done_holds_nobody_up() -> None:
 
     now, attempt = llmlab.simulate(go())
     assert (40.5, 40.6) == (attempt.ended_at, pytest.approx(now))
+    assert 0 == wire.under_way
 
 
 # --- tool calls
@@ -614,7 +621,7 @@ def test_any_json_in_one_piece_is_an_answer(reply: Any) -> None:
 def test_a_stream_is_read_alike_however_it_is_cut(cuts: list[int]) -> None:
     data = b"".join(events("Grüße, ", "東京", " 👋", "."))
     edges = [0, *(cut for cut in cuts if cut < len(data)), len(data)]
-    parts = [data[start:end] for start, end in zip(edges, edges[1:], strict=False) if end > start]
+    parts = [data[start:end] for start, end in pairwise(edges) if end > start]
     answer = ask(Wire(streamed(parts)))
     assert ("ok", "Grüße, 東京 👋.", USAGE["prompt_tokens"]) == (answer.status, answer.text, answer.usage.prompt_tokens)
 

@@ -13,6 +13,7 @@ import textwrap
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -238,6 +239,11 @@ def test_back_off_of_the_openai_client_takes_virtual_time() -> None:
     assert 60.0 == simulate(main())
 
 
+async def grouped(function: Callable[[], Any]) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(call(function))
+
+
 OUTSIDE: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
     "open_connection": lambda: asyncio.open_connection("127.0.0.1", 9),
     "open_unix_connection": lambda: asyncio.open_unix_connection("/nowhere"),
@@ -245,6 +251,7 @@ OUTSIDE: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
     "subprocess": lambda: asyncio.create_subprocess_exec("true"),
     "anyio": lambda: anyio.connect_tcp("127.0.0.1", 9),
     "httpx2": lambda: httpx2.AsyncClient(trust_env=False).get("http://127.0.0.1:9"),
+    "group": lambda: asyncio.wait_for(grouped(lambda: socket.getaddrinfo("localhost", 9)), 1),
     "socket.connect": lambda: call(lambda: socket.create_connection(("127.0.0.1", 9))),
     "socket.getaddrinfo": lambda: call(lambda: socket.getaddrinfo("localhost", 9)),
     "socket.gethostbyname": lambda: call(lambda: socket.gethostbyname("localhost")),
@@ -262,9 +269,19 @@ def test_the_network_is_refused_with_advice(name: str) -> None:
     gc.collect()
 
 
+def test_a_group_of_refusals_and_others_stays_a_group() -> None:
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(call(lambda: socket.getaddrinfo("localhost", 9)))
+            group.create_task(call(lambda: 1 // 0))
+
+    with pytest.raises(BaseExceptionGroup):
+        simulate(main())
+
+
 def test_the_network_is_refused_through_an_openai_client_at_once() -> None:
     async def main() -> float:
-        client = openai.AsyncOpenAI(api_key="k", base_url="http://127.0.0.1:9/v1", http_client=httpx2.AsyncClient(trust_env=False))
+        client = openai.AsyncOpenAI(api_key="k", base_url="http://localhost:9/v1", http_client=httpx2.AsyncClient(trust_env=False))
         with pytest.raises(NotInVirtualTime, match="no network"):
             await client.models.list()
         return now()
@@ -316,10 +333,9 @@ def test_another_thread_can_cancel_it() -> None:
     cancels: list[Callable[[], None]] = []
 
     async def main() -> None:
-        threading.Thread  # noqa: B018
         cancels[0]()
         try:
-            while True:
+            for _ in range(1_000_000):
                 await asyncio.sleep(1)
         finally:
             cleaned.append(True)
@@ -336,7 +352,7 @@ def test_another_thread_cancels_a_simulation_that_is_busy() -> None:
 
     async def main() -> None:
         begun.set()
-        while True:
+        for _ in range(1_000_000):
             await asyncio.sleep(1)
 
     with ThreadPoolExecutor(1) as pool:
@@ -525,13 +541,13 @@ def test_a_task_that_fails_while_it_ends_is_logged(caplog: pytest.LogCaptureFixt
 
 
 @pytest.mark.parametrize("forever", [asyncio.sleep, lambda _: asyncio.Event().wait()], ids=["sleeps", "waits"])
-def test_a_task_that_will_not_end_is_an_error(forever: Callable[[float], Coroutine[Any, Any, Any]], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_task_that_will_not_end_is_an_error(
+    forever: Callable[[float], Coroutine[Any, Any, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
     async def stubborn() -> None:
         while True:
-            try:
+            with suppress(asyncio.CancelledError):
                 await forever(500)
-            except asyncio.CancelledError:
-                pass
 
     async def main() -> None:
         asyncio.get_running_loop().kept = asyncio.create_task(stubborn(), name="mule")  # type: ignore[attr-defined]
@@ -546,10 +562,8 @@ def test_a_task_that_will_not_end_is_an_error(forever: Callable[[float], Corouti
 def test_the_error_of_the_work_goes_before_a_task_that_will_not_end() -> None:
     async def stubborn() -> None:
         while True:
-            try:
+            with suppress(asyncio.CancelledError):
                 await asyncio.sleep(500)
-            except asyncio.CancelledError:
-                pass
 
     async def main() -> None:
         asyncio.get_running_loop().kept = asyncio.create_task(stubborn())  # type: ignore[attr-defined]

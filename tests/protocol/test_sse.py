@@ -10,7 +10,9 @@ from llmlab.protocol.sse import DONE, Events, encode
 
 LINES = st.one_of(
     st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=6).map(lambda text: f"data: {text}"),
-    st.sampled_from(["", "", "data", "data:", "data:x", "data:  two spaces", ": comment", "event: message", "id: 7", "retry: 3", "é: ü", "x"]),
+    st.sampled_from(
+        ["", "", "data", "data:", "data:x", "data:  two spaces", ": comment", "event: message", "id: 7", "retry: 3", "é: ü", "x"]
+    ),
 )
 STREAMS = st.lists(st.tuples(LINES, st.sampled_from(["\n", "\r\n", "\r"])), max_size=24)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 import pytest
@@ -57,9 +57,24 @@ async def handmade() -> None:
     await Handmade()
 
 
-class Opaque:
+class Foreign(Coroutine[Any, Any, None]):
+    """A coroutine as a compiled extension makes it: without a frame."""
+
+    def __init__(self) -> None:
+        inner = deep()
+        self.methods = (inner.send, inner.throw, inner.close)
+
     def __await__(self) -> Any:
-        return iter([asyncio.get_running_loop().create_future()])
+        raise NotImplementedError
+
+    def send(self, value: Any) -> Any:
+        return self.methods[0](value)
+
+    def throw(self, *error: Any) -> Any:
+        return self.methods[1](*error)
+
+    def close(self) -> None:
+        self.methods[2]()
 
 
 async def bare_future() -> None:
@@ -73,11 +88,12 @@ async def bare_future() -> None:
         (r"task-0 in deep \(test_waiting.py:\d+\), at Event.wait \(locks.py:\d+\)", for_loop),
         (r"task-0 in deep \(test_waiting.py:\d+\), at Event.wait \(locks.py:\d+\)", next_or_default),
         (r"task-0 in deep \(test_waiting.py:\d+\), at Event.wait \(locks.py:\d+\)", handmade),
+        (r"task-0", Foreign),
         (r"task-0 in bare_future \(test_waiting.py:\d+\)", bare_future),
         (r"task-0 in Event.wait \(locks.py:\d+\)", lambda: asyncio.Event().wait()),
         (r"task-0 in Condition.wait_for \(locks.py:\d+\), at Condition.wait \(locks.py:\d+\)", lambda: _condition()),
     ],
-    ids=["chain", "async for", "anext", "__await__", "future", "library", "library chain"],
+    ids=["chain", "async for", "anext", "__await__", "foreign", "future", "library", "library chain"],
 )
 def test_a_line_shows_the_innermost_function_of_ours_and_what_it_called(expected: str, work: Callable[[], Awaitable[Any]]) -> None:
     [line] = report(work)
@@ -100,6 +116,6 @@ def test_a_line_names_the_task_that_is_waited_for() -> None:
 
 def test_hundreds_of_tasks_are_not_all_listed() -> None:
     lines = report(chain, times=120)
-    assert 20 == len(lines)
+    assert 20 + 1 == len(lines)
     assert "task-2 " in lines[2] + " "
     assert "... and 101 more" == lines[-1]
