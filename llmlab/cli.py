@@ -27,8 +27,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="A workbench for what breaks when an LLM feature goes to production.",
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+WIDTH = None if sys.stdout.isatty() else 120
+out = Console(highlight=False, soft_wrap=True, width=WIDTH)
+err = Console(stderr=True, highlight=False, soft_wrap=True, width=WIDTH)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Seed = Annotated[int, typer.Option(help="The weather's seed.")]
@@ -39,11 +40,9 @@ SCHEMA = {"schema_version": 1}
 def main() -> None:
     """Run the command line; an error is one line, never a traceback."""
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False))
     except LlmlabError as error:
         _fail(str(error))
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _fail("stopped", code=130)
     except BrokenPipeError:
@@ -69,8 +68,8 @@ def _print_json(value: dict[str, Any] | list[Any]) -> None:
 def _show(frame: Any) -> None:
     """Print a table."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in frame.columns:
-        table.add_column(str(column), justify="left" if column in ("app", "name", "scenario") else "right", overflow="fold")
+    for place, column in enumerate(frame.columns):
+        table.add_column(str(column), justify="right" if place else "left", overflow="fold")
     for row in frame.itertuples(index=False):
         table.add_row(*(escape(str(value)) for value in row))
     out.print(table)
@@ -161,6 +160,8 @@ def ask(
             f"{answer.usage.prompt_tokens} + {answer.usage.completion_tokens} tokens, {price}"
         )
         err.print(f"[dim]{escape(str(answer.trace))}[/dim]")
+        if bench.source == "cassette" and any(attempt.source == "simulator" for attempt in answer.attempts):
+            err.print("The recordings do not hold this question: it was simulated.")
     raise typer.Exit(0 if answer.status in ("ok", "degraded", "abstained") else 1)
 
 
@@ -195,7 +196,7 @@ def gameday(
             out.print(f"[bold]{outcome.scenario.name}[/bold]: {escape(outcome.scenario.title)}")
             for name, text in outcome.scenario.put_in.items():
                 out.print(f"  put in: {name}: {escape(text)}")
-            _show(outcome.runs.summary(outcome.scenario.slow_seconds))
+            _show(outcome.runs.summary(outcome.scenario.slow_seconds).set_index("app").T.rename_axis("").reset_index())
             out.print(f"  n requests each, 95 % intervals, seed {seed}; {outcome.runs.sources}. {escape(outcome.runs.banner)}")
         for verdict in verdicts:
             word = ("passed", "FAILED", "CANNOT MEASURE")[verdict.code]

@@ -8,6 +8,8 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
+from llmlab.errors import BadInput
+
 CONFIDENCE = 0.95
 
 
@@ -43,10 +45,17 @@ def proportion(hits: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
     Args:
         hits: Number of successes.
         n: Number of independent observations.
-        confidence: Probability with which the interval covers the true share.
+        confidence: Probability with which the interval covers the true share, 0 < confidence < 1.
+
+    Returns:
+        The share and its interval; no value where n is 0.
+
+    Raises:
+        BadInput: The counts are no counts, or the confidence is none.
     """
-    if not 0 <= hits <= n:
-        raise ValueError(f"hits lie between 0 and n, not {hits} of {n}")
+    if not (isinstance(hits, int) and isinstance(n, int) and 0 <= hits <= n):
+        raise BadInput(f"a proportion is of whole numbers, with hits between 0 and n, not {hits!r} of {n!r}")
+    _check_confidence(confidence)
     if n == 0:
         return Estimate(None, None, None, 0)
     z, share = NormalDist().inv_cdf(0.5 + confidence / 2), hits / n
@@ -66,16 +75,30 @@ def quantile(values: Sequence[float], q: float, confidence: float = CONFIDENCE) 
     Args:
         values: Independent observations, in any order; infinities count as larger than all.
         q: Which quantile, 0 < q < 1.
-        confidence: Least probability with which the interval covers the true quantile.
+        confidence: Least probability with which the interval covers the true quantile, 0 < confidence < 1.
+
+    Returns:
+        The smallest value that at least q of all do not exceed, and its interval; an end that this n cannot give is None.
+
+    Raises:
+        BadInput: q or the confidence lies outside 0 to 1, or a value is no number.
     """
     if not 0 < q < 1:
-        raise ValueError(f"a quantile lies between 0 and 1, not at {q!r}")
+        raise BadInput(f"a quantile lies between 0 and 1, not at {q!r}")
+    _check_confidence(confidence)
+    if any(value != value for value in values):
+        raise BadInput("a quantile of values that are no numbers (NaN) does not exist; leave them out, or count them as infinite")
     ordered, n = sorted(values), len(values)
     if n == 0:
         return Estimate(None, None, None, 0)
-    value = ordered[max(0, math.ceil(n * q) - 1)]
+    value = ordered[max(1, math.ceil(round(n * q, 9))) - 1]  # 100 * 0.07 is a little more than 7
     low, high = _ranks(n, q, confidence)
     return Estimate(value, ordered[low - 1] if low >= 1 else None, ordered[high - 1] if high <= n else None, n)
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise BadInput(f"a confidence lies between 0 and 1, as in 0.95, not {confidence!r}")
 
 
 @lru_cache(maxsize=4096)
@@ -84,10 +107,4 @@ def _ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
     from scipy.stats import binom
 
     tail = (1 - confidence) / 2
-    low = int(binom.ppf(tail, n, q))
-    while low > 0 and binom.cdf(low - 1, n, q) > tail:
-        low -= 1
-    high = int(binom.ppf(1 - tail, n, q)) + 1
-    while high <= n and binom.sf(high - 1, n, q) > tail:
-        high += 1
-    return low, high
+    return int(binom.ppf(tail, n, q)), int(binom.ppf(1 - tail, n, q)) + 1

@@ -185,6 +185,6 @@ def load_app(path: str) -> tuple[str, App]:
         raise BadInput(f"the module {module_name!r} cannot be imported: {error}; run this where the module lies, or install it") from error
     app = getattr(module, attribute, None)
     if app is None:
-        names = [name for name in vars(module) if not name.startswith("_")]
+        names = [name for name in vars(module) if name.isidentifier() and not name.startswith("_")]
         raise BadInput(f"{module_name} has no {attribute!r}; it has: {', '.join(names)}")
     return attribute, app

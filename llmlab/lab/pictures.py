@@ -1,7 +1,7 @@
 """Pictures of runs and traces: functions from a frame to a figure, and the tables that say the same.
 
-Nothing here touches pyplot or any other global state. Colors are Okabe and Ito's, which people with color blindness can tell apart, and never
-stand alone: outcome is also height, hatching or a word.
+Nothing here touches pyplot or any other global state. Colors are Okabe and Ito's, which people with color blindness can tell apart. They
+never stand alone: outcome is also height, hatching or a word.
 
 Notebook: 00_start_here.ipynb
 """
@@ -19,13 +19,15 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from llmlab.evals.statistics import quantile
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLUE, VERMILION, BLACK, GRAY, PALE = "#0072B2", "#D55E00", "#000000", "#6B6B6B", "#CFE3F1"
 INK = "#222222"
 FONT_POINTS = 12
-WIDTH_INCHES = 8.0
+WIDTH_INCHES = 7.0
 COLORS = {"in time": BLUE, "slow": VERMILION, "failed": BLACK}
 """Outcome of a request and its color."""
 ANSWERED = ("ok", "degraded", "abstained")
@@ -39,7 +41,7 @@ class Picture(Figure):
     """A figure that a notebook shows by itself, with its text 12 pt high on the screen."""
 
     def __init__(self, height_inches: float) -> None:
-        super().__init__(figsize=(WIDTH_INCHES, height_inches), layout="none")
+        super().__init__(figsize=(WIDTH_INCHES, height_inches), layout=None)
         FigureCanvasAgg(self)
 
     def png(self) -> bytes:
@@ -75,7 +77,7 @@ def storm_table(frame: pd.DataFrame, slow_seconds: float = 4.0) -> pd.DataFrame:
     lines = []
     for app, part in _by_app(frame):
         found = outcomes(part, slow_seconds)
-        waits = part["wait_seconds"].astype(float).dropna()
+        waits = [math.inf if math.isnan(wait) else wait for wait in part["wait_seconds"].astype(float)]
         lines.append(
             {
                 "app": app,
@@ -83,8 +85,8 @@ def storm_table(frame: pd.DataFrame, slow_seconds: float = 4.0) -> pd.DataFrame:
                 f"first word within {slow_seconds:g} s": int((found == "in time").sum()),
                 "later": int((found == "slow").sum()),
                 "failed": int((found == "failed").sum()),
-                "median wait s": "none" if waits.empty else f"{waits.median():.3f}",
-                "longest wait s": "none" if waits.empty else f"{waits.max():.3f}",
+                "median wait s": _seconds(quantile(waits, 0.5).value),
+                "longest wait s": _seconds(max(waits)),
             }
         )
     return pd.DataFrame(lines)
@@ -101,7 +103,7 @@ def storm_strip(frame: pd.DataFrame, slow_seconds: float = 4.0) -> Picture:
         slow_seconds: Where the line stands (in seconds).
     """
     apps = _by_app(frame)
-    keys = list(dict.fromkeys((case, repetition) for _, part in apps for case, repetition in zip(part["case"], part["repetition"], strict=True)))
+    keys = list(dict.fromkeys(zip(frame["case"], frame["repetition"], strict=True)))
     place = {key: number for number, key in enumerate(keys)}
     top, bottom, row = 0.42, 0.42, 0.86
     picture = Picture(top + bottom + row * max(1, len(apps)))
@@ -118,13 +120,15 @@ def storm_strip(frame: pd.DataFrame, slow_seconds: float = 4.0) -> Picture:
         line = math.sqrt(slow_seconds / clip)
         axes.text(-0.015, line, f"{slow_seconds:g} s", transform=axes.transAxes, ha="right", va="center", fontsize=FONT_POINTS, color=GRAY)
         for level, word in enumerate(_shares(found, slow_seconds)):
-            axes.text(
-                1.015, line - 0.36 * level, word, transform=axes.transAxes, ha="left", va="center", fontsize=FONT_POINTS, color=INK
-            )
+            axes.text(1.015, line - 0.36 * level, word, transform=axes.transAxes, ha="left", va="center", fontsize=FONT_POINTS, color=INK)
     _key(picture, 0.12, 1 - 0.2 / height, slow_seconds, {outcome for _, part in apps for outcome in outcomes(part, slow_seconds)})
     words = f"{len(keys)} requests, the same in every row; height: wait for the first word" if keys else "no requests"
     picture.text(0.12, 0.14 / height, words, fontsize=FONT_POINTS, color=GRAY, va="center")
     return picture
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None or math.isinf(value) else f"{value:.3f}"
 
 
 def waterfall_table(traces: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -176,7 +180,8 @@ def waterfall(traces: Mapping[str, pd.DataFrame]) -> Picture:
             axes.set_xticklabels([])
         for number, part in enumerate(rows):
             _bar(axes, number, part, longest)
-        axes.text(-0.345, 1 + 0.24 / (_ROW_INCHES * len(rows)), name, transform=axes.transAxes, fontsize=FONT_POINTS + 1, weight="bold", color=INK, va="center")
+        title: dict[str, Any] = {"fontsize": FONT_POINTS + 1, "weight": "bold", "color": INK, "va": "center"}
+        axes.text(-0.345, 1 + 0.24 / (_ROW_INCHES * len(rows)), name, transform=axes.transAxes, **title)
         commit = _commit(rows)
         if commit is not None:
             axes.axvline(commit, color=VERMILION, linewidth=1.6, zorder=4)
@@ -295,4 +300,5 @@ def _bar(axes: Axes, number: int, part: Mapping[str, Any], longest: float) -> No
 
 
 def _box(axes: Axes, number: int, start: float, seconds: float, face: str, edge: str, hatch: str) -> None:
-    axes.add_patch(Rectangle((start, number - 0.34), seconds, 0.68, facecolor=face, edgecolor=edge, hatch=hatch or None, linewidth=1.0, zorder=3))
+    look: dict[str, Any] = {"facecolor": face, "edgecolor": edge, "hatch": hatch or None, "linewidth": 1.0, "zorder": 3}
+    axes.add_patch(Rectangle((start, number - 0.34), seconds, 0.68, **look))

@@ -35,7 +35,7 @@ class Playback(NamedTuple):
         over = now >= min(self.end, LONGEST_SECONDS)
         waiting = f"first word after {first:.2f} s" if first is not None and first <= now else f"waiting: {min(now, self.end):.1f} s"
         clock = f"{waiting}, all of it after {self.end:.2f} s" if over and text else waiting
-        answer = f'<p><span class="llmlab-it">{escape(text)}{"" if over else " &#9647;"}</span></p>' if text or not over else ""
+        answer = f'<p><span class="llmlab-it">{escape(text)}{"" if over else " &hellip;"}</span></p>' if text or not over else ""
         note = f'<p class="llmlab-note">{escape(self.note)}</p>' if over and self.note else ""
         return (
             f'<div class="llmlab-chat"><p><b>{escape(self.title)}</b> &middot; {clock}</p>'

@@ -1,7 +1,7 @@
 """Checks of exercises: `llmlab.check.<exercise>(answer)` says what is right, what is not, and gives a hint.
 
-An exercise registers itself with `@exercise`; the modules that hold them are loaded when somebody asks for a check. A check never raises for
-what a learner did: it explains.
+An exercise registers itself with `@exercise`; the modules that hold them are loaded when somebody asks for a check. A check never raises
+for what a learner did: it explains.
 
 Notebook: 00_start_here.ipynb
 """

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import nbformat
+import nbformat as _nbformat
 from nbclient import NotebookClient
 
+nbformat: Any = _nbformat  # it comes with types for half of its functions
 CELL_SECONDS = 60
 """A cell that takes longer is an error."""
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"

@@ -6,13 +6,14 @@ Notebook: 00_start_here.ipynb
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from html import escape
-from typing import NamedTuple
 
 import ipywidgets as widgets
 
 
-class Verdict(NamedTuple):
+@dataclass(frozen=True)
+class Verdict:
     """A guess beside what was measured."""
 
     question: str
@@ -29,12 +30,13 @@ class Verdict(NamedTuple):
         measured = f"measured: {self.measured:.3f} {self.unit}"
         if self.difference is None:
             return f"{self.question} No guess yet; {measured}"
-        if abs(self.difference) < 0.1 * max(abs(self.measured), 1e-9):
-            return f"{self.question} You guessed {self.guess:g} {self.unit}; {measured}. Within 10 %"
-        more = "more" if self.difference > 0 else "less"
-        return f"{self.question} You guessed {self.guess:g} {self.unit}; {measured}. {abs(self.difference):.3f} {self.unit} {more} than you guessed"
+        close = abs(self.difference) <= 0.1 * abs(self.measured)
+        word = "more" if self.difference > 0 else "less"
+        gap = "within 10 %" if close else f"{abs(self.difference):.3f} {self.unit} {word} than you guessed"
+        return f"{self.question} You guessed {self.guess:g} {self.unit}; {measured}, {gap}"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class Guess(widgets.VBox):  # type: ignore[misc]

@@ -6,21 +6,32 @@ Notebook: 00_start_here.ipynb
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
 from itertools import zip_longest
 
-import pandas as pd
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Ledger:
+    """Two lists side by side, as a table for people."""
 
-def ledger(*, put_in: Mapping[str, object], found_out: Mapping[str, object]) -> pd.DataFrame:
-    """Return two lists side by side.
+    put_in: Mapping[str, object]
+    """What was assumed, each with its value and where it comes from."""
+    found_out: Mapping[str, object]
+    """What was measured."""
 
-    Args:
-        put_in: What was assumed, each with its value and where it comes from.
-        found_out: What was measured.
-    """
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """The lines of both lists; the shorter one is filled up with empty texts."""
+        texts = [[f"{name}: {value}" for name, value in given.items()] for given in (self.put_in, self.found_out)]
+        return list(zip_longest(*texts, fillvalue=""))
 
-    def texts(given: Mapping[str, object]) -> list[str]:
-        return [f"{name}: {value}" for name, value in given.items()]
+    def __repr__(self) -> str:
+        width = max(len("put in"), *(len(left) for left, _ in self.rows)) + 2
+        return "\n".join(f"{left:<{width}}{right}".rstrip() for left, right in [("put in", "found out"), *self.rows])
 
-    pairs = list(zip_longest(texts(put_in), texts(found_out), fillvalue=""))
-    return pd.DataFrame(pairs, columns=["put in", "found out"], index=[""] * len(pairs))
+    def _repr_html_(self) -> str:
+        cell = '<td style="text-align: left; vertical-align: top; padding-right: 24px">'
+        head = "".join(f'<th style="text-align: left">{word}</th>' for word in ("put in", "found out"))
+        body = "".join(f"<tr>{cell}{escape(left)}</td>{cell}{escape(right)}</td></tr>" for left, right in self.rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -40,7 +40,7 @@ def listen(lab: Lab, pipeline: Pipeline, question: Case | str) -> Heard:
         asked = pipeline.replace(client=client(transport))
         pieces: list[tuple[float, str]] = []
         with identity.request(case.id):
-            async with aclosing(asked.stream(case.question)) as events:  # type: ignore[type-var]
+            async with aclosing(asked.stream(case.question)) as events:
                 async for event in events:
                     if isinstance(event, Delta):
                         pieces.append((event.at, event.text))

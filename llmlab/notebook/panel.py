@@ -1,7 +1,8 @@
 """The base of all panels: one sentence with the result and its price, controls at the left, figure and table at the right.
 
-All content is a trait of a widget, so that strict nbval can compare it and any thread may set it. An experiment runs in a worker thread; a newer
-run makes an older one void. The repr is the sentence, and the bundle carries a table and a picture for readers without a kernel.
+All content is a trait of a widget, so that strict nbval can compare it and any thread may set it. An experiment runs in a worker thread,
+and a newer run makes an older one void. The repr is the sentence, and the bundle carries a table and a picture for readers without a
+kernel.
 
 Notebook: 00_start_here.ipynb
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Sequence
+from html import escape
 from typing import Any, ClassVar, NamedTuple
 
 import ipywidgets as widgets
@@ -51,6 +53,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]
     """Requests an app when a control is released."""
     pressed: ClassVar[int] = 500
     """Requests an app when Run is pressed."""
+    pictures: ClassVar[int] = 2
+    """How many pictures a result has at most."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -74,7 +78,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         self._defaults = {name: control.value for name, control in self._all.items()}
         self._default_seed = seed
         self._build(extra)
-        super().__init__([self.sentence, self.banner, self._body, self.code_view, self.chat])
+        super().__init__([self.sentence, self.banner, self.chat, self.code_view, self._body])
         self.run(wait=True)
 
     # What a subclass gives.
@@ -214,7 +218,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             [*self._controls.values(), widgets.HBox(list(made.values()), layout=row), self.progress, fold],
             layout=widgets.Layout(width="316px", flex="0 0 auto"),
         )
-        self.chat, self.figures = Chat(), widgets.VBox([])
+        # No tooltip on an image: the browser's side of ipywidgets 8.1 fails on it. The sentence above and the table below say the same.
+        images = [widgets.Image(format="png", layout=widgets.Layout(width="100%", margin="0 0 6px 0")) for _ in range(self.pictures)]
+        self.chat, self.figures = Chat(), widgets.VBox(images)
         right = widgets.VBox([self.figures, self.table], layout=widgets.Layout(flex="1 1 420px", min_width="0", max_width="800px"))
         self._body = widgets.HBox([left, right], layout=widgets.Layout(flex_flow="row wrap", width="100%"))
 
@@ -233,7 +239,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
     def _work(self, turn: Turn, values: dict[str, Any]) -> None:
         try:
             result = self.experiment(turn, **values)
-            images = [(picture.png(), result.sentence) for picture in result.pictures]
+            images = [picture.png() for picture in result.pictures]
         except Cancelled:
             return
         except BaseException as error:  # shown where the user looks, and the panel lives on
@@ -247,14 +253,12 @@ class Panel(widgets.VBox):  # type: ignore[misc]
                 self._show(result, images)
                 self._at_rest()
 
-    def _show(self, result: Result, images: Sequence[tuple[bytes, str]]) -> None:
+    def _show(self, result: Result, images: Sequence[bytes]) -> None:
         self._result, self.banner.value = result, ""
         self.sentence.value = page.sentence(result.sentence, result.note)
-        while len(self.figures.children) < len(images):
-            self.figures.children += (widgets.Image(format="png", layout=widgets.Layout(width="100%", margin="0 0 6px 0")),)
-        self.figures.children = self.figures.children[: len(images)]
-        for image, (data, alt) in zip(self.figures.children, images, strict=True):
-            image.value, image.tooltip = data, alt
+        for number, image in enumerate(self.figures.children):
+            image.value = images[number] if number < len(images) else b""
+            image.layout.display = None if image.value else "none"
         self.table.value = page.boxed_table(result.table)
         if self.code_view.value:
             self.code_view.value = page.code(self.code(self._seed.value, **self.values))
@@ -266,8 +270,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         bundle: dict[str, object] = dict(super()._repr_mimebundle_(**kwargs) or {})
         bundle["text/plain"] = repr(self)
         if self._result:
-            bundle["text/html"] = f"<p>{page.escape(self._result.sentence)}</p>{page.table(self._result.table)}"
-            if self.figures.children:
+            bundle["text/html"] = f"<p>{escape(self._result.sentence)}</p>{page.table(self._result.table)}"
+            if self.figures.children[0].value:
                 bundle["image/png"] = base64.b64encode(self.figures.children[0].value).decode()
         return bundle
 

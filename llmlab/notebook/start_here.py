@@ -5,6 +5,7 @@ Notebook: 00_start_here.ipynb
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +14,22 @@ import ipywidgets as widgets
 import pandas as pd
 
 from llmlab.data.help_desk import Case, cases
+from llmlab.evals.statistics import quantile
 from llmlab.lab.apps import careful, naive, stack
 from llmlab.lab.lab import Lab
-from llmlab.lab.pictures import Picture, outcomes, storm_strip, waterfall
+from llmlab.lab.pictures import Picture, storm_strip, waterfall
 from llmlab.lab.runs import SLOW_SECONDS, Runs
 from llmlab.notebook.chat import Playback
 from llmlab.notebook.one import Heard, listen
 from llmlab.notebook.panel import Panel, Result
 from llmlab.notebook.turn import Turn
 from llmlab.pipeline.answer import Answer
-from llmlab.pipeline.pipeline import Pipeline
 from llmlab.pipeline.clocks import Clocks
+from llmlab.pipeline.pipeline import Pipeline
 from llmlab.pipeline.routing import Hedge, Retry, Route
 from llmlab.wire.faults import Fault, LatencySpike, SlowDecode, Stall
 
-QUESTIONS = ("q022", "q011", "q016", "q021", "q018")
+QUESTIONS = ("q021", "q022", "q011", "q016", "q018")
 """Five short ones of the help desk; the last is not answered by its documents."""
 FAULTS = ("none", "spike", "slow decode", "stall")
 FIXES = ("none", "hedge", "fallback", "both")
@@ -59,22 +61,26 @@ class Setting:
         """Who answers the one question; None: the lab's own choice."""
         return "simulator" if self.own else None
 
-    def faults(self, *, always: bool) -> list[Fault]:
-        """Return the weather.
-
-        Args:
-            always: Strike the first attempt on the main model, surely; otherwise each attempt with its probability.
-        """
-        share = 1.0 if always else self.struck / 100
+    def fault_at(self, probability: float) -> Fault | None:
+        """Return the fault with this probability, or None."""
         kinds: dict[str, Fault] = {
-            "spike": LatencySpike(probability=share, seconds=self.seconds),
-            "slow decode": SlowDecode(probability=share, seconds_per_token=round(self.seconds / TOKENS, 3)),
-            "stall": Stall(probability=share, seconds=self.seconds),
+            "spike": LatencySpike(probability=probability, seconds=self.seconds),
+            "slow decode": SlowDecode(probability=probability, seconds_per_token=round(self.seconds / TOKENS, 3)),
+            "stall": Stall(probability=probability, seconds=self.seconds),
         }
-        if self.fault not in kinds:
-            return []
-        fault = kinds[self.fault]
-        return [fault.first(1).on(model="main")] if always else [fault]
+        return kinds.get(self.fault)
+
+    @property
+    def aimed(self) -> list[Fault]:
+        """The weather of the one question: the fault surely strikes the first attempt on the main model."""
+        fault = self.fault_at(1.0)
+        return [fault.first(1).on(model="main")] if fault else []
+
+    @property
+    def often(self) -> list[Fault]:
+        """The weather of many requests: the fault strikes each attempt with its probability."""
+        fault = self.fault_at(self.struck / 100)
+        return [fault] if fault else []
 
     @property
     def plain(self) -> Pipeline:
@@ -105,7 +111,7 @@ class Setting:
 
     def ask(self) -> dict[str, Heard]:
         """Ask the one question without the fix and, if there is one, with it; by title."""
-        lab = Lab(seed=self.seed, faults=self.faults(always=True), source=self.source)
+        lab = Lab(seed=self.seed, faults=self.aimed, source=self.source)
         heard = {"no fix": listen(lab, self.plain, self.question)}
         if self.fix != "none":
             heard[self.fix_words] = listen(lab, self.fixed, self.question)
@@ -113,24 +119,43 @@ class Setting:
 
     def code(self) -> str:
         """Return the lines that do the same."""
-        asked = repr(self.question) if self.own else f"next(case for case in cases() if case.id == {self.question.id!r})"  # type: ignore[union-attr]
-        source = ', source="simulator"' if self.own else ""
-        lines = ["import llmlab", "from llmlab.data.help_desk import cases", "from llmlab.lab.pictures import waterfall"]
-        lines += ["from llmlab.notebook.one import ask", "", f"question = {asked}"]
-        always, often = (f"[{', '.join(f'llmlab.faults.{one!r}' for one in self.faults(always=way))}]" for way in (True, False))
-        lines += [f"weather = llmlab.Lab(seed={self.seed}, faults={always}{source})", ""]
-        lines += ['before = llmlab.stack.replace(routes=[llmlab.Route("main", model="main")], hedge=None)', "after = before"]
+        asked = (
+            f"next(case for case in cases() if case.id == {self.question.id!r})" if isinstance(self.question, Case) else repr(self.question)
+        )
+        aimed, often = self.fault_at(1.0), self.fault_at(self.struck / 100)
+        lines = [
+            "import llmlab",
+            "from llmlab.data.help_desk import cases",
+            "from llmlab.lab.pictures import waterfall",
+            "from llmlab.notebook.one import ask",
+            "",
+            f"question = {asked}",
+            f"fault = llmlab.faults.{aimed!r}.first(1).on(model='main')" if aimed else "",
+            f"weather = llmlab.Lab(seed={self.seed}{', faults=[fault]' if aimed else ''}{', source=' + repr('simulator') if self.own else ''})",
+            'before = llmlab.stack.replace(routes=[llmlab.Route("main", model="main")], hedge=None)',
+            *self._fix_code(),
+            "answers = [ask(weather, pipeline, question) for pipeline in (before, after)]",
+            'figure = waterfall({"before": answers[0].trace.frame, "after": answers[1].trace.frame})',
+            "",
+            f"storm = llmlab.Lab(seed={self.seed}{f', faults=[llmlab.faults.{often!r}]' if often else ''})",
+            'apps = {"naive": llmlab.naive, "careful": llmlab.careful, "stack": after}',
+            "runs = [storm.run(app, requests=40, name=name) for name, app in apps.items()]",
+            "strip = (runs[0] + runs[1] + runs[2]).plot()",
+        ]
+        return "\n".join(lines)
+
+    def _fix_code(self) -> list[str]:
+        lines = []
+        stages = []
         if self.fix in ("fallback", "both"):
-            lines += [f'main = llmlab.Route("main", model="main", clocks=llmlab.Clocks(first_content_seconds={self.give_up_after:g}))']
-            lines += ['after = after.replace(routes=[main, llmlab.Route("fast", model="fast")], retry=llmlab.Retry(attempts=1))']
+            lines = [
+                f'main = llmlab.Route("main", model="main", clocks=llmlab.Clocks(first_content_seconds={self.give_up_after:g}))',
+                'fast = llmlab.Route("fast", model="fast")',
+            ]
+            stages = ["routes=[main, fast]", "retry=llmlab.Retry(attempts=1)"]
         if self.fix in ("hedge", "both"):
-            lines += [f"after = after.replace(hedge=llmlab.Hedge(after_seconds={self.hedge_after:g}))"]
-        lines += ["answers = [ask(weather, pipeline, question) for pipeline in (before, after)]"]
-        lines += ['figure = waterfall({"before": answers[0].trace.frame, "after": answers[1].trace.frame})', ""]
-        lines += [f"storm = llmlab.Lab(seed={self.seed}, faults={often})"]
-        lines += ["runs = storm.run(llmlab.naive, requests=40) + storm.run(llmlab.careful, requests=40)"]
-        lines += ['runs = runs + storm.run(after, requests=40, name="stack")']
-        return "\n".join([*lines, "strip = runs.plot()"])
+            stages.append(f"hedge=llmlab.Hedge(after_seconds={self.hedge_after:g})")
+        return [*lines, f"after = before.replace({', '.join(stages)})" if stages else "after = before"]
 
 
 class StartHere(Panel):
@@ -142,7 +167,9 @@ class StartHere(Panel):
         """Return the five controls."""
         by_id = {case.id: case for case in cases()}
         return {
-            "question": widgets.Dropdown(options=[(by_id[name].question, name) for name in QUESTIONS], value=QUESTIONS[0], description="Question"),
+            "question": widgets.Dropdown(
+                options=[(by_id[name].question, name) for name in QUESTIONS], value=QUESTIONS[0], description="Question"
+            ),
             "own": widgets.Text(placeholder="your question; the answer is simulated", description="or your own"),
             "fault": widgets.Dropdown(options=FAULTS, value="spike", description="Fault", tooltip="Strikes the first attempt"),
             "seconds": widgets.FloatSlider(value=4.0, min=0.0, max=10.0, step=0.5, description="Fault (s)", readout_format=".1f"),
@@ -168,7 +195,7 @@ class StartHere(Panel):
         setting = self.setting(turn.seed, **values)
         heard = setting.ask()
         turn.check()
-        storm = Lab(seed=setting.seed, faults=setting.faults(always=False))
+        storm = Lab(seed=setting.seed, faults=setting.often)
         runs = turn.play(storm, {"naive": naive, "careful": careful, "stack": setting.fixed})
         answers = {title: one.answer for title, one in heard.items()}
         who = f"Your question: a simulated provider answers. {storm.banner}" if setting.own else storm.banner
@@ -244,24 +271,30 @@ def table(answers: dict[str, Answer], runs: Runs) -> pd.DataFrame:
     lines = []
     for title, answer in answers.items():
         cost = "unknown" if answer.cost_usd is None else f"{1000 * answer.cost_usd:.3f}"
-        lines.append([f"one question, {title}", 1, first_word(answer), f"{answer.timings.total:.2f} s", "", f"{len(answer.attempts)}", cost])
+        lines.append([title, 1, first_word(answer), f"{answer.timings.total:.2f} s", "", f"{len(answer.attempts)}", cost])
     measures = runs.measures()
     for app in runs.apps:
-        part, found = runs.frame[runs.frame["app"] == app], measures[app]
-        median = "never" if part["wait_seconds"].isna().all() else f"{part['wait_seconds'].median():.2f} s"
-        late = int((outcomes(part, SLOW_SECONDS) != "in time").sum())
-        usd = found["usd_per_1000"].value
-        attempts = found["attempts_per_request"].value
+        found = measures[app]
+        median, late, usd = (found[name].value for name in ("wait_p50", "slow", "usd_per_1000"))
+        ends = quantile([row.total_seconds for row in runs.rows if row.app == app], 0.5).value
         lines.append(
             [
-                f"many, {app} (medians)",
-                len(part),
-                median,
-                f"{part['total_seconds'].median():.2f} s",
-                f"{100 * late / len(part):.1f} %",
-                f"{attempts:.3f}",
+                app,
+                found["slow"].n,
+                "never" if median is None or math.isinf(median) else f"{median:.2f} s",
+                f"{ends:.2f} s",
+                f"{100 * (late or 0.0):.1f} %",
+                f"{found['attempts_per_request'].value:.3f}",
                 "unknown" if usd is None else f"{usd:.3f}",
             ]
         )
-    columns = ["", "n", "first word", "whole answer", f"after {SLOW_SECONDS:g} s or never", "attempts a request", "USD per 1,000"]
+    columns = [
+        "",
+        "n",
+        "first word (median)",
+        "whole answer (median)",
+        f"after {SLOW_SECONDS:g} s or never",
+        "attempts a request",
+        "USD per 1,000",
+    ]
     return pd.DataFrame(lines, columns=columns)

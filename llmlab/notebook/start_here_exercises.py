@@ -6,7 +6,7 @@ Notebook: 00_start_here.ipynb
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -40,7 +40,7 @@ def longest_stage(answer: Callable[[pd.DataFrame], Any]) -> str:
         raise Wrong(f"a function is needed, not {type(answer).__name__}.", "def longest_stage(frame): return ...")
     for frame in _traces():
         stages = frame[frame["kind"] == "stage"]
-        right = stages.loc[(stages["end"] - stages["start"]).idxmax(), "name"]
+        right = stages["name"].iloc[int((stages["end"] - stages["start"]).argmax())]
         given = answer(frame.copy())
         if given is ... or given is None:
             raise Wrong("your function returns nothing.", "Return the name: frame.loc[row, 'name'].")
@@ -55,7 +55,7 @@ def _traces() -> list[pd.DataFrame]:
     for number, (stretched, factor) in enumerate([("guards out", 0.1), ("prompt assembly", 2.0), ("post-processing", 2.0)]):
         seed = OTHER_SEEDS[number % len(OTHER_SEEDS)]
         setting = Setting(question=_case(QUESTIONS[number]), seed=seed)
-        frame = ask(Lab(seed=seed, faults=setting.faults(always=True)), setting.fixed, setting.question).trace.frame
+        frame = ask(Lab(seed=seed, faults=setting.aimed), setting.fixed, setting.question).trace.frame
         row = frame.index[(frame["kind"] == "stage") & (frame["name"] == stretched)][0]
         longer = float(frame["end"].max()) * factor
         later = (frame["start"] >= frame.loc[row, "end"]) & (frame.index > row)
@@ -66,7 +66,7 @@ def _traces() -> list[pd.DataFrame]:
 
 
 def _hint(frame: pd.DataFrame, given: Any) -> str:
-    if given == frame.loc[frame["end"].idxmax(), "name"]:
+    if given == frame["name"].iloc[int(frame["end"].argmax())]:
         return "That is the row that ends last. Subtract: frame['end'] - frame['start']."
     if given in set(frame.loc[frame["kind"] == "attempt", "name"]):
         return "That is an attempt. Look at the stages only: frame[frame['kind'] == 'stage']."
@@ -74,9 +74,9 @@ def _hint(frame: pd.DataFrame, given: Any) -> str:
 
 
 @exercise(f"build a fault: first word after {EARLIEST_SECONDS:g} s or more, whole answer in less than {LATEST_SECONDS:g} s.")
-def slow_start(answer: Fault | Sequence[Fault]) -> str:
+def slow_start(answer: Any) -> str:
     """Check a fault (or several) that delays the first word and little else."""
-    faults = list(answer) if isinstance(answer, list | tuple) else [answer]
+    faults: list[Fault] = list(answer) if isinstance(answer, list | tuple) else [answer]
     for fault in faults:
         if isinstance(fault, type):
             raise Wrong(f"{fault.__name__} is the kind; a fault is made of it.", f"llmlab.faults.{fault.__name__}(probability=1, ...)")
@@ -100,8 +100,8 @@ def slow_start(answer: Fault | Sequence[Fault]) -> str:
                 raise Wrong(f"{where} was answered after {total:.2f} s only.", "Delay the first word by less, and the tokens not at all.")
     firsts, totals = zip(*seen, strict=True)
     return (
-        f"first words after {min(firsts):.2f} to {max(firsts):.2f} s, whole answers within {max(totals):.2f} s, in {len(seen)} requests on two "
-        "seeds that you have not seen."
+        f"first words after {min(firsts):.2f} to {max(firsts):.2f} s, whole answers within {max(totals):.2f} s, "
+        f"in {len(seen)} requests on two seeds that you have not seen."
     )
 
 
@@ -124,7 +124,9 @@ def own_app(answer: Any) -> str:
         if (frame["attempts"] == 0).any():
             raise Wrong("your app answers without asking the model.", "Call client.chat.completions.create(...) and await it.")
         mine, hope = (found["slow"].value or 0.0 for found in (runs + lab.run(naive, requests=REQUESTS)).measures().values())
-        words.append(f"seed {seed}: {100 * mine:.1f} % after {SLOW_SECONDS:g} s (naive: {100 * hope:.1f} %), {frame['attempts'].mean():.2f} attempts")
+        words.append(
+            f"seed {seed}: {100 * mine:.1f} % after {SLOW_SECONDS:g} s (naive: {100 * hope:.1f} %), {frame['attempts'].mean():.2f} attempts"
+        )
     return f"every request was answered. {'; '.join(words)}."
 
 

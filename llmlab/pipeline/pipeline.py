@@ -123,10 +123,9 @@ class Pipeline:
             BadInput: Misuse: a question that is no text, a route without a client, a deadline that is none. Failures are answers.
         """
         async with aclosing(self._events(question, documents, history, deadline_seconds, deliver=False)) as events:
-            async for event in events:
-                if isinstance(event, Finished):
-                    return event.answer
-        raise AssertionError("unreachable: a request ends with Finished")
+            finished = await anext(events)  # without delivery it is the only event
+        assert isinstance(finished, Finished)
+        return finished.answer
 
     async def stream(
         self,

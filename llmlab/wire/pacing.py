@@ -127,8 +127,7 @@ class AsyncPaced(_Paced, httpx2.AsyncByteStream):
             due = self._due(data, now)
         if due > now:
             wait, late = self._wait(began, now, due)
-            if wait > 0:
-                await asyncio.sleep(wait)
+            await asyncio.sleep(wait)
             failure = late or failure
         if failure is not None:
             await self.aclose()

@@ -152,6 +152,7 @@ def test_events_without_data_say_nothing() -> None:
 def test_what_comes_after_done_is_not_read() -> None:
     parts = [event({"content": "a"}), event({}, "stop") + DONE + event({"content": "b"}), event({"content": "c"})]
     assert "a" == tried(Wire(streamed(parts)))[2]
+    assert "a" == tried(Wire(streamed(parts, gap=0.01)))[2]
 
 
 def test_the_body_is_read_to_its_end_so_that_the_connection_can_be_used_again() -> None:

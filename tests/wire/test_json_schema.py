@@ -23,7 +23,7 @@ UNKNOWN = FACTS._replace(known=False, sources=())
 
 def filled(schema: dict[str, Any], facts: Facts = FACTS, seed: int = 0) -> Any:
     value = fill(schema, facts, partial(uniform, seed))
-    jsonschema.validate(value, schema, format_checker=jsonschema.FormatChecker())
+    jsonschema.validate(value, schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
     return value
 
 

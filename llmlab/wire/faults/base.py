@@ -120,7 +120,7 @@ class Fault:
                 raise BadInput(f"{type(self).__name__}: {label} is a time of 0 seconds or more, not {value!r}")
 
 
-def fault_named(name: str, **attributes: Any) -> Fault:
+def fault_named(name: str, /, **attributes: Any) -> Fault:
     """Return the fault that is called `name`.
 
     Raises:

@@ -32,7 +32,7 @@ def parse(text: str) -> Fault:
     name = node.func.id
     try:
         given = {str(word.arg): ast.literal_eval(word.value) for word in node.keywords}
-    except ValueError:
+    except (TypeError, ValueError):
         raise BadInput(f"{text!r}: the values of a fault's attributes are plain numbers and texts") from None
     if name in FAULTS:
         known = [part.name for part in fields(FAULTS[name])]

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import llmlab
+from llmlab.errors import BadInput, UnknownName
+from llmlab.protocol.identity import Stamp
+from llmlab.wire import faults
+from llmlab.wire.faults import FAULTS, Fault, Jitter, Latency, LatencySpike, SlowDecode, SlowFirstToken, Stall, Timing, fault_named
+from llmlab.wire.faults.parse import parse
+from llmlab.wire.latency import PRESETS, preset
+
+OURS = [Jitter, Latency, LatencySpike, SlowDecode, SlowFirstToken, Stall]
+
+
+def stamp(number: int = 0, ordinal: int = 0) -> Stamp:
+    return Stamp(f"q{number:03}/0", "chat", "gpt-4o", ordinal, {})
+
+
+def asked(fault: Fault, where: Stamp | None = None) -> Timing:
+    timing = Timing()
+    assert fault.delay(timing, 7, where or stamp())
+    return timing
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_faults_go_by_their_names(kind: type[Fault]) -> None:
+    assert kind is getattr(llmlab.faults, kind.__name__)
+    assert kind is FAULTS[kind.__name__]
+    assert kind() == fault_named(kind.__name__)
+    assert kind(name="mine", probability=0.25) == fault_named(kind.__name__, name="mine", probability=0.25)
+
+
+def test_an_unknown_fault_names_those_there_are() -> None:
+    with pytest.raises(UnknownName, match="there is no fault 'Spike'; there is: Jitter, Latency, LatencySpike, SlowDecode"):
+        fault_named("Spike")
+
+
+def test_an_unknown_preset_names_those_there_are() -> None:
+    with pytest.raises(UnknownName, match="there is no latency preset 'fast'; there is: chat"):
+        Latency(preset="fast")
+
+
+@pytest.mark.parametrize("kind", OURS)
+@pytest.mark.parametrize("probability", [1.2, -0.1, math.nan, math.inf, "0.5", None])
+def test_a_probability_is_a_share(kind: type[Fault], probability: Any) -> None:
+    with pytest.raises(BadInput, match=rf"{kind.__name__}: probability is a share from 0 to 1, not {probability!r}"):
+        kind(probability=probability)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (LatencySpike, "seconds"),
+        (SlowFirstToken, "seconds"),
+        (SlowDecode, "seconds_per_token"),
+        (Stall, "seconds"),
+        (Jitter, "mean_seconds"),
+    ],
+)
+@pytest.mark.parametrize("seconds", [-1, math.nan, math.inf, "4", None])
+def test_a_time_is_not_negative_and_ends(kind: type[Fault], field: str, seconds: Any) -> None:
+    with pytest.raises(BadInput, match=rf"{kind.__name__}: {field} is a time of 0 seconds or more, not {seconds!r}"):
+        kind(**{field: seconds})
+
+
+@pytest.mark.parametrize("tokens", [0, -3, 2.5, "5"])
+def test_a_stall_comes_after_at_least_one_token(tokens: Any) -> None:
+    with pytest.raises(BadInput, match=rf"whole number of at least 1, not {tokens!r}; for a late first token take SlowFirstToken"):
+        Stall(after_tokens=tokens)
+
+
+def test_a_name_is_a_text() -> None:
+    with pytest.raises(BadInput, match="LatencySpike: name is a text, not 3"):
+        LatencySpike(name=3)  # type: ignore[arg-type]
+
+
+def test_attributes_are_keywords_and_stay() -> None:
+    with pytest.raises(TypeError):
+        LatencySpike(0.5)  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        LatencySpike().seconds = 3.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("expected", "fault"),
+    [
+        ("LatencySpike()", LatencySpike()),
+        ("LatencySpike(probability=0.2, seconds=1.5)", LatencySpike(probability=0.2, seconds=1.5)),
+        ("LatencySpike(name='second')", LatencySpike(name="second")),
+        ("Latency(preset='groq')", Latency(preset="groq")),
+        ("Stall(probability=0.1, after_tokens=2)", Stall(probability=0.1, after_tokens=2)),
+    ],
+)
+def test_a_repr_can_be_pasted_back(expected: str, fault: Fault) -> None:
+    assert expected == repr(fault)
+    assert fault == eval(expected, dict(FAULTS))
+
+
+# When they fire
+
+
+@given(st.integers(), st.integers(0, 5000), st.integers(0, 5), st.floats(0, 1), st.floats(0, 1))
+def test_a_higher_probability_fires_for_the_same_attempts_and_more(seed: int, number: int, ordinal: int, p: float, q: float) -> None:
+    low, high = sorted((p, q))
+    if LatencySpike(probability=low).fires(seed, stamp(number, ordinal)):
+        assert LatencySpike(probability=high).fires(seed, stamp(number, ordinal))
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.04, 0.5, 1.0, 1, 0])
+def test_a_fault_fires_for_its_share_of_attempts(probability: float) -> None:
+    fault, n = LatencySpike(probability=probability), 5000
+    share = sum(fault.fires(7, stamp(number)) for number in range(n)) / n
+    assert probability == pytest.approx(share, abs=3.3 * math.sqrt(probability * (1 - probability) / n))
+
+
+def test_faults_of_other_names_seeds_and_ordinals_fire_for_others() -> None:
+    def struck(fault: Fault, seed: int = 7, ordinal: int = 0) -> list[bool]:
+        return [fault.fires(seed, stamp(number, ordinal)) for number in range(500)]
+
+    one, other = LatencySpike(probability=0.5), LatencySpike(probability=0.5, name="second")
+    assert struck(one) == struck(LatencySpike(probability=0.5, seconds=9))
+    assert 4 == len({tuple(struck(one)), tuple(struck(other)), tuple(struck(one, seed=8)), tuple(struck(one, ordinal=1))})
+
+
+# What they ask for
+
+
+@pytest.mark.parametrize(
+    ("expected", "fault"),
+    [
+        (Timing(before_headers=4.0), LatencySpike()),
+        (Timing(before_content=3.0), SlowFirstToken()),
+    ],
+)
+def test_a_fault_asks_for_its_delay(expected: Timing, fault: Fault) -> None:
+    assert expected == asked(fault)
+
+
+def test_slow_decoding_adds_the_same_before_every_token() -> None:
+    assert [0.1, 0.1, 0.1] == [asked(SlowDecode()).gap(token) for token in (1, 2, 99)]
+
+
+def test_a_stall_adds_once() -> None:
+    assert [0.0, 8.0, 0.0] == [asked(Stall(after_tokens=5)).gap(token) for token in (4, 5, 6)]
+
+
+def test_jitter_is_exponential_in_whole_microseconds_and_of_the_attempt() -> None:
+    jitter = Jitter(mean_seconds=0.05)
+    wobbles = [asked(jitter).wobble(chunk) for chunk in range(3000)]
+    assert 0.05 == pytest.approx(math.fsum(wobbles) / 3000, rel=0.06)
+    assert wobbles == [round(wobble, 6) for wobble in wobbles]
+    assert wobbles[:50] == [asked(jitter).wobble(chunk) for chunk in range(50)]
+    assert wobbles[:50] != [asked(jitter, stamp(1)).wobble(chunk) for chunk in range(50)]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_latency_draws_the_same_times_as_the_simulator_would(name: str) -> None:
+    timing, times = asked(Latency(preset=name)), preset(name)
+    assert times.first_token_seconds(7, "Latency", "first_token", *stamp().key) == timing.first_at
+    assert times.seconds_per_token(7, "Latency", "per_token", *stamp().key) == timing.per_token
+
+
+def test_delays_add_up() -> None:
+    timing = Timing()
+    for fault in (
+        LatencySpike(seconds=1.0),
+        LatencySpike(seconds=0.5),
+        SlowDecode(),
+        SlowDecode(seconds_per_token=0.2),
+        Stall(after_tokens=1),
+    ):
+        fault.delay(timing, 7, stamp())
+    assert (1.5, 8.3) == (timing.before_headers, timing.gap(1))
+    assert (0.3, 0.0) == (round(timing.gap(2), 6), timing.wobble(0))
+
+
+@pytest.mark.parametrize(
+    ("expected", "fault"),
+    [(False, LatencySpike()), (False, Jitter()), (True, SlowFirstToken()), (True, SlowDecode()), (True, Stall()), (True, Latency())],
+)
+def test_what_depends_on_tokens_counts_them(expected: bool, fault: Fault) -> None:
+    assert expected == asked(fault).counts_tokens
+
+
+def test_a_fault_of_ones_own_is_known_by_its_name() -> None:
+    class Drizzle(Fault):
+        """Nothing much."""
+
+    try:
+        assert Drizzle is FAULTS["Drizzle"]
+        with pytest.raises(NotImplementedError):
+            Drizzle().delay(Timing(), 7, stamp())
+    finally:
+        del FAULTS["Drizzle"]
+
+
+def test_the_package_lists_them_in_order() -> None:
+    assert sorted(faults.__all__) == list(faults.__all__)
+    assert {kind.__name__ for kind in OURS} <= set(faults.__all__)
+
+
+# Which attempts they strike
+
+
+def test_the_first_attempts_alone_can_be_struck() -> None:
+    fault = LatencySpike(probability=1.0).first(2)
+    assert [True, True, False, False] == [fault.fires(7, stamp(0, ordinal)) for ordinal in range(4)]
+    assert "LatencySpike(probability=1.0, first_attempts=2)" == repr(fault)
+
+
+@pytest.mark.parametrize("attempts", [0, -1, 1.5, "1"])
+def test_there_is_no_attempt_before_the_first(attempts: Any) -> None:
+    with pytest.raises(BadInput, match=rf"first_attempts is a whole number of at least 1, or None for all, not {attempts!r}"):
+        LatencySpike().first(attempts)
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "main"])
+def test_one_model_alone_can_be_struck(model: str) -> None:
+    fault = LatencySpike(probability=1.0).on(model=model)
+    assert fault.fires(7, stamp())
+    assert not fault.fires(7, stamp()._replace(model="gpt-4o-mini"))
+    assert f"LatencySpike(probability=1.0, model={model!r})" == repr(fault)
+
+
+@given(st.integers(), st.integers(0, 5000), st.integers(0, 3))
+def test_narrowing_a_fault_moves_no_draw(seed: int, number: int, ordinal: int) -> None:
+    fault = LatencySpike(probability=0.5)
+    expected = fault.fires(seed, stamp(number, ordinal))
+    assert expected == fault.on(model="main").first(4).fires(seed, stamp(number, ordinal))
+
+
+# From text
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        LatencySpike(),
+        LatencySpike(probability=0.3, seconds=4),
+        Stall(name="second", after_tokens=2),
+        Latency(preset="groq"),
+        Jitter().first(1),
+    ],
+)
+def test_what_a_fault_shows_of_itself_can_be_read_back(fault: Fault) -> None:
+    assert fault == parse(repr(fault))
+    assert type(fault)() == parse(f" {type(fault).__name__} ")
+
+
+@pytest.mark.parametrize("text", ["", "1", "LatencySpike(", "LatencySpike(0.3)", "LatencySpike(**{})", "a.b()", "(lambda: 0)()", "\0"])
+def test_what_is_no_fault_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(BadInput, match=r"is no fault; write it as LatencySpike\(probability=0.3, seconds=4\)"):
+        parse(text)
+
+
+@pytest.mark.parametrize("value", ["print()", "x", "1 if 1 else 2", "{[]: 1}"])
+def test_nothing_in_the_text_is_executed(value: str) -> None:
+    with pytest.raises(BadInput, match="are plain numbers and texts"):
+        parse(f"LatencySpike(seconds={value})")
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("there is no fault 'Spike'; there is: Jitter", "Spike(seconds=1)"),
+        ("LatencySpike has no attribute 'second'; it has: name, probability", "LatencySpike(second=1)"),
+        ("probability is a share from 0 to 1, not 1.2", "LatencySpike(probability=1.2)"),
+        ("seconds is a time of 0 seconds or more, not -1", "LatencySpike(seconds=-1)"),
+    ],
+)
+def test_what_does_not_fit_is_named(message: str, text: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        parse(text)
