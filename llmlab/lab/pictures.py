@@ -33,6 +33,7 @@ COLORS = {"in time": BLUE, "slow": VERMILION, "failed": BLACK}
 ANSWERED = ("ok", "degraded", "abstained")
 _PIXELS_PER_INCH = 100
 _ROW_INCHES = 0.27
+_ON_WHITE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 _GAPS_UP_TO = 120
 """More columns than this stand side by side without a gap: a gap thinner than a pixel would flicker."""
 
@@ -275,7 +276,8 @@ def _bar(axes: Axes, number: int, part: Mapping[str, Any], longest: float) -> No
     )
     if part["kind"] == "stage":
         _box(axes, number, start, max(end - start, longest * 0.005), GRAY, GRAY, "")
-        axes.text(max(end, start) + longest * 0.015, number, f"{end - start:.2f} s", fontsize=FONT_POINTS, color=GRAY, va="center")
+        words = f"{end - start:.2f} s"
+        axes.text(end + longest * 0.015, number, words, fontsize=FONT_POINTS, color=GRAY, va="center", zorder=6, bbox=_ON_WHITE)
         return
     if part["lost"]:
         _box(axes, number, start, end - start, "white", VERMILION, "/////")
@@ -295,7 +297,7 @@ def _bar(axes: Axes, number: int, part: Mapping[str, Any], longest: float) -> No
         va="center",
         ha="right" if late else "left",
         zorder=6,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0} if late else None,
+        bbox=_ON_WHITE,
     )
 
 

@@ -47,7 +47,7 @@ class Chat(widgets.HBox):  # type: ignore[misc]
     """Two or more boxes on one clock."""
 
     def __init__(self) -> None:
-        super().__init__(layout=widgets.Layout(width="100%", display="none"))
+        super().__init__(layout=widgets.Layout(width="100%", display="none", padding="2px"))
         self._over = threading.Event()
         self._player: threading.Thread | None = None
 
@@ -74,6 +74,11 @@ class Chat(widgets.HBox):  # type: ignore[misc]
         """Stop where it is."""
         self._over.set()
         self.wait()
+
+    def put_away(self) -> None:
+        """Stop, and hide the boxes."""
+        self.stop()
+        self.layout.display = "none"
 
     def wait(self) -> None:
         """Wait for the end."""

@@ -34,7 +34,7 @@ class Feedback:
     """
 
     def __init__(self, passed: bool | None, text: str, hint: str = "") -> None:
-        self.passed, self.text, self.hint = passed, text, hint
+        self.passed, self.text, self.hint = passed, text[:1].upper() + text[1:], hint
 
     @property
     def word(self) -> str:

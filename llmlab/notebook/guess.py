@@ -54,14 +54,13 @@ class Guess(widgets.VBox):  # type: ignore[misc]
         self.field = widgets.Text(
             value="" if value is None else f"{value:g}",
             placeholder="your guess",
-            description=unit,
             continuous_update=False,
-            layout=widgets.Layout(width="220px"),
-            style={"description_width": "24px"},
+            layout=widgets.Layout(width="120px"),
         )
         self.said = widgets.HTML()
         self.field.observe(lambda _: self._say(), names="value")
-        super().__init__([widgets.HTML(f"<b>{escape(question)}</b>"), self.field, self.said])
+        row = widgets.HBox([self.field, widgets.Label(unit)])
+        super().__init__([widgets.HTML(f"<b>{escape(question)}</b>"), row, self.said])
         self._say()
 
     @property

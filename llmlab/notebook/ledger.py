@@ -24,7 +24,7 @@ class Ledger:
     def rows(self) -> list[tuple[str, str]]:
         """The lines of both lists; the shorter one is filled up with empty texts."""
         texts = [[f"{name}: {value}" for name, value in given.items()] for given in (self.put_in, self.found_out)]
-        return list(zip_longest(*texts, fillvalue=""))
+        return list(zip_longest(texts[0], texts[1], fillvalue=""))
 
     def __repr__(self) -> str:
         width = max(len("put in"), *(len(left) for left, _ in self.rows)) + 2

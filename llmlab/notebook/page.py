@@ -17,7 +17,8 @@ STYLE = """<style>
 .llmlab-table table {border-collapse: collapse; font-size: 13px; margin: 4px 0}
 .llmlab-table th, .llmlab-table td {line-height: 1.3; padding: 3px 10px; text-align: right; border: none; border-bottom: 1px solid #ddd}
 .llmlab-table th:first-child, .llmlab-table td:first-child {text-align: left}
-.llmlab-code {white-space: pre !important; font-size: 13px; line-height: 1.45; padding: 8px 12px; background: #f5f5f5; color: #222; overflow-x: auto; margin: 4px 0}
+.llmlab-code {white-space: pre !important; font-size: 13px; line-height: 1.45; padding: 8px 12px !important; margin: 4px 0}
+.llmlab-code {background: #f5f5f5; color: #222; overflow-x: auto}
 .llmlab-chat {border: 1px solid #999; border-radius: 6px; padding: 8px 10px; font-size: 14px; line-height: 1.4; min-height: 120px}
 .llmlab-chat p {margin: 4px 0}
 .llmlab-me {background: #E8E8E8; border-radius: 8px; padding: 4px 8px; display: inline-block; color: #222}

@@ -72,8 +72,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         extra = self.more()
         self._seed = widgets.BoundedIntText(value=seed, min=0, max=999_999, description="Seed", tooltip="Another seed, another storm")
         self._all: dict[str, Any] = {**self._controls, **extra}
-        for control in (*self._all.values(), self._seed):
-            _tidy(control)
+        for name, control in {**self._all, "seed": self._seed}.items():
+            _tidy(control, "300px" if name in self._controls else "262px")
             control.observe(self._released, names="value")
         self._defaults = {name: control.value for name, control in self._all.items()}
         self._default_seed = seed
@@ -106,7 +106,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
     # What a user does.
 
     @property
-    def values(self) -> dict[str, Any]:
+    def chosen(self) -> dict[str, Any]:
         """The controls' values by name."""
         return {name: control.value for name, control in self._all.items()}
 
@@ -142,7 +142,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             turn = self._turn = Turn(requests or self.released, self._seed.value)
             turn._report = lambda share: self._progress(turn, share)
             self.progress.value, self.cancel_button.disabled = 0, False
-            self._worker = threading.Thread(target=self._work, args=(turn, self.values), name="llmlab-panel", daemon=True)
+            self._worker = threading.Thread(target=self._work, args=(turn, self.chosen), name="llmlab-panel", daemon=True)
             self._worker.start()
         if wait:
             self.wait()
@@ -157,8 +157,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
 
     def reset(self) -> None:
         """Put every control and the seed back, and run once."""
-        self.chat.stop()
-        self.chat.layout.display = "none"
+        self.chat.put_away()
         self._resetting = True
         try:
             for name, value in self._defaults.items():
@@ -170,7 +169,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
 
     def show_code(self) -> None:
         """Show the few lines that do the same, or put them away."""
-        self.code_view.value = "" if self.code_view.value else page.code(self.code(self._seed.value, **self.values))
+        self.code_view.value = "" if self.code_view.value else page.code(self.code(self._seed.value, **self.chosen))
 
     def feel_it(self, *, speed: float = 1.0) -> None:
         """Play one request in real time, or stop playing it.
@@ -182,7 +181,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             self.chat.stop()
             return
         try:
-            self.chat.play(self.feel(Turn(1, self._seed.value), **self.values), speed=speed)
+            self.chat.play(self.feel(Turn(1, self._seed.value), **self.chosen), speed=speed)
         except Exception as error:  # shown where the user looks, and the panel lives on
             self.banner.value = page.trouble(error)
 
@@ -226,6 +225,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
 
     def _released(self, _: object) -> None:
         if not self._resetting:
+            self.chat.put_away()  # what it plays is no longer what the controls say
             self.run()
 
     def _progress(self, turn: Turn, share: float) -> None:
@@ -261,7 +261,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             image.layout.display = None if image.value else "none"
         self.table.value = page.boxed_table(result.table)
         if self.code_view.value:
-            self.code_view.value = page.code(self.code(self._seed.value, **self.values))
+            self.code_view.value = page.code(self.code(self._seed.value, **self.chosen))
 
     def __repr__(self) -> str:
         return self._result.sentence if self._result else "not run yet"
@@ -276,9 +276,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         return bundle
 
 
-def _tidy(control: Any) -> None:
+def _tidy(control: Any, width: str) -> None:
     """Let a control fire on release only, and give its label the room it needs."""
     if control.has_trait("continuous_update"):
         control.continuous_update = False
-    control.layout.width = "300px"
+    control.layout.width = width
     control.style.description_width = "88px"

@@ -123,6 +123,7 @@ class Setting:
             f"next(case for case in cases() if case.id == {self.question.id!r})" if isinstance(self.question, Case) else repr(self.question)
         )
         aimed, often = self.fault_at(1.0), self.fault_at(self.struck / 100)
+        weather = f"seed={self.seed}" + (", faults=[fault]" if aimed else "") + (', source="simulator"' if self.own else "")
         lines = [
             "import llmlab",
             "from llmlab.data.help_desk import cases",
@@ -131,7 +132,7 @@ class Setting:
             "",
             f"question = {asked}",
             f"fault = llmlab.faults.{aimed!r}.first(1).on(model='main')" if aimed else "",
-            f"weather = llmlab.Lab(seed={self.seed}{', faults=[fault]' if aimed else ''}{', source=' + repr('simulator') if self.own else ''})",
+            f"weather = llmlab.Lab({weather})",
             'before = llmlab.stack.replace(routes=[llmlab.Route("main", model="main")], hedge=None)',
             *self._fix_code(),
             "answers = [ask(weather, pipeline, question) for pipeline in (before, after)]",
@@ -170,7 +171,7 @@ class StartHere(Panel):
             "question": widgets.Dropdown(
                 options=[(by_id[name].question, name) for name in QUESTIONS], value=QUESTIONS[0], description="Question"
             ),
-            "own": widgets.Text(placeholder="your question; the answer is simulated", description="or your own"),
+            "own": widgets.Text(placeholder="type it (simulated)", description="or your own"),
             "fault": widgets.Dropdown(options=FAULTS, value="spike", description="Fault", tooltip="Strikes the first attempt"),
             "seconds": widgets.FloatSlider(value=4.0, min=0.0, max=10.0, step=0.5, description="Fault (s)", readout_format=".1f"),
             "fix": widgets.Dropdown(options=FIXES, value="hedge", description="Fix"),
@@ -238,6 +239,8 @@ def first_word(answer: Answer) -> str:
 
 def ending(answer: Answer) -> str:
     """Return how and when the answer ended, as in "whole answer after 4.88 s"."""
+    if answer.status == "blocked":
+        return f"blocked ({answer.reason})"
     word = "broke off" if answer.status == "failed" else "whole answer"
     return f"{word} after {answer.timings.total:.2f} s"
 
@@ -245,16 +248,18 @@ def ending(answer: Answer) -> str:
 def sentence(setting: Setting, answers: Sequence[Answer]) -> str:
     """Return the result and its price."""
     before, after = answers[0], answers[-1]
+    words = [first_word(answer) for answer in (before, after)]
+    seen = "no first word" if words[0] == "never" else f"first word after {words[0]}"
     basis = f"(one question, {setting.fix_words}, seed {setting.seed})"
     if setting.fix == "none":
-        return f"First word after {first_word(before)}, {ending(before)} {basis}"
-    if first_word(before) == first_word(after) and ending(before) == ending(after):
-        return f"No difference: first word after {first_word(before)}, {ending(before)}, with and without {basis}"
+        return f"{seen[0].upper()}{seen[1:]}, {ending(before)} {basis}"
+    if words[0] == words[1] and ending(before) == ending(after):
+        return f"No difference: {seen}, {ending(before)}, with and without {basis}"
     more = len(after.attempts) - len(before.attempts)
     price = f"{more} more attempt{'' if more == 1 else 's'}" if more else "no more attempts"
     if before.cost_usd and after.cost_usd is not None:
         price += f" and {100 * (float(after.cost_usd / before.cost_usd) - 1):+.0f} % USD"
-    return f"First word after {first_word(before)} → {first_word(after)}, for {price} {basis}"
+    return f"First word after {words[0]} → {words[1]}, for {price} {basis}"
 
 
 def many(runs: Runs, setting: Setting) -> str:

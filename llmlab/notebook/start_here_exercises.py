@@ -66,7 +66,7 @@ def _traces() -> list[pd.DataFrame]:
 
 
 def _hint(frame: pd.DataFrame, given: Any) -> str:
-    if given == frame["name"].iloc[int(frame["end"].argmax())]:
+    if given == frame.loc[frame["kind"] == "stage", "name"].iloc[-1]:
         return "That is the row that ends last. Subtract: frame['end'] - frame['start']."
     if given in set(frame.loc[frame["kind"] == "attempt", "name"]):
         return "That is an attempt. Look at the stages only: frame[frame['kind'] == 'stage']."

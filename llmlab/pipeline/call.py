@@ -151,7 +151,6 @@ class Call:
             cast_to=httpx2.Response,
             options={
                 "max_retries": 0,
-                "security": {"bearer_auth": True},
                 "timeout": httpx2.Timeout(None, connect=self._connect_seconds),
             },
             stream=bool(self._body.get("stream")),
@@ -245,8 +244,7 @@ class Call:
         if model and isinstance(model, str):
             self.snapshot = model[:100]
         if reply.get("usage"):
-            with suppress(AttributeError):  # details of the usage that are no object
-                self._usage = chunks.usage_of(reply)
+            self._usage = chunks.usage_of(reply)
 
     def _take(self, message: dict[str, Any]) -> None:
         """Take the text and the tool calls of a message, or of a delta of one."""

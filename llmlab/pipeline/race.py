@@ -198,7 +198,6 @@ class Race:
             self._next = (self._now(), "fallback")
         else:
             self._failed = self._retry.attempts  # the chain has ended: a hedge that fails later does not wake it
-            self._hedge_at = None
 
     def _record(self, call: Call, status: str, reason: str = "") -> None:
         if call is self._winner:

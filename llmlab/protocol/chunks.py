@@ -23,18 +23,20 @@ def parsed(field: bytes) -> dict[str, Any] | None:
 
 def has_content(chunk: dict[str, Any]) -> bool:
     """Whether `chunk` carries text, reasoning, a refusal or a tool delta: not a role, not a keep-alive, not usage."""
+    return content_index(chunk) is not None
+
+
+def content_index(chunk: dict[str, Any]) -> int | None:
+    """Return the index of the first choice to which `chunk` brings content, or None where it brings none."""
     choices = chunk.get("choices")
     if not isinstance(choices, list):
-        return False
-    for choice in choices:
+        return None
+    for place, choice in enumerate(choices):
         delta = choice.get("delta") if isinstance(choice, dict) else None
-        if isinstance(delta, dict):
-            if delta.get("content"):  # nearly always
-                return True
-            for name in _CONTENT:
-                if delta.get(name):
-                    return True
-    return False
+        if isinstance(delta, dict) and (delta.get("content") or any(delta.get(name) for name in _CONTENT)):
+            index = choice.get("index")
+            return index if isinstance(index, int) else place
+    return None
 
 
 def text_of(chunk: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from llmlab.wire.json_schema import Draw, Facts, fill
 _ENOUGH = 2
 _NAMED = re.compile(r"\b[A-Z][\w.-]*(?:\s+[A-Z][\w.-]*)*")
 _CODE = re.compile(r"\b[A-Za-z]{0,6}-?\d[\w-]*\b")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}")
 
 
 class Call(NamedTuple):

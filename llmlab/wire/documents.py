@@ -7,16 +7,15 @@ import re
 
 from llmlab.wire.finding import Document
 
-_TAGGED = re.compile(
-    r"<((?:doc(?:ument)?|source|passage|article|context|snippet)[\w.:-]*)((?:\s[^<>]*)?)>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE
-)
-_ATTRIBUTE = re.compile(r"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_OPENED = re.compile(r"<((?:doc(?:ument)?|source|passage|article|context|snippet)[\w.:-]{0,64})((?:\s[^<>]*)?)>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([\w-]{1,40})\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _BRACKETED = re.compile(r"^[ \t]*\[([\w][\w./:-]{0,63})\][ \t:]*(.*)$", re.MULTILINE)
+_DEEPEST = 3
 _HEADED = re.compile(r"^#{1,4}[ \t]+(.+)$", re.MULTILINE)
 _NO_DOCUMENT = re.compile(r"question|instruction|rule|task|output|format|answer|request|style", re.IGNORECASE)
 ASKED = re.compile(
-    r"<(question|query)>\s*(.+?)\s*</\1>"
-    r"|^[ \t]*(?:(?:the )?(?:customer|user)(?:'s)? )?(?:question|query|customer|user)[ \t]*:\s*(.+?)\s*(?=\n[ \t]*\n|\Z)",
+    r"<(question|query)>([^<]*)</\1>"
+    r"|^[ \t]*(?:(?:the )?(?:customer|user)(?:'s)? )?(?:question|query|customer|user)[ \t]*:(.*?)(?=\n[ \t]*\n|\Z)",
     re.DOTALL | re.IGNORECASE | re.MULTILINE,
 )
 """A question that is labelled as one."""
@@ -51,21 +50,32 @@ def documents_in(text: str, *, plain: bool) -> tuple[list[Document], str]:
     return found, "\n\n".join(keep)
 
 
-def _tagged(text: str) -> tuple[list[Document], str]:
+def _tagged(text: str, depth: int = 0) -> tuple[list[Document], str]:
     found: list[Document] = []
-    for match in _TAGGED.finditer(text):
-        inner, _ = _tagged(match[3])
-        if inner:
-            found += inner
-            continue
-        names = {name.lower(): one or two for name, one, two in _ATTRIBUTE.findall(match[2])}
-        name = next((names[key] for key in ("id", "name", "doc", "source", "key", "index") if names.get(key)), "")
-        title, body = names.get("title") or names.get("heading") or "", match[3]
-        child = re.search(r"<title>(.*?)</title>", body, re.DOTALL)
-        if child:
-            title, body = title or child[1].strip(), body.replace(child[0], "")
-        found.append(Document(name, title, re.sub(r"</?[a-z_-]{1,20}>", "", body).strip()))
-    return found, _TAGGED.sub("", text)
+    rest, at, lower = [], 0, text.lower()
+    while opened := _OPENED.search(text, at):
+        closing = f"</{opened[1].lower()}>"
+        end = lower.find(closing, opened.end())
+        if end < 0:
+            break
+        found += _inside(text[opened.end() : end], opened[2], depth)
+        rest.append(text[at : opened.start()])
+        at = end + len(closing)
+    return found, "".join([*rest, text[at:]])
+
+
+def _inside(body: str, attributes: str, depth: int) -> list[Document]:
+    """Return the document between two tags, or those that it contains."""
+    inner = _tagged(body, depth + 1)[0] if depth < _DEEPEST else []
+    if inner:
+        return inner
+    names = {name.lower(): one or two for name, one, two in _ATTRIBUTE.findall(attributes)}
+    name = next((names[key] for key in ("id", "name", "doc", "source", "key", "index") if names.get(key)), "")
+    title = names.get("title") or names.get("heading") or ""
+    child = re.search(r"<title>([^<]*)</title>", body)
+    if child:
+        title, body = title or child[1].strip(), body.replace(child[0], "")
+    return [Document(name, title, re.sub(r"</?[a-z_-]{1,20}>", "", body).strip())]
 
 
 def _bracketed(text: str) -> tuple[list[Document], str]:
@@ -76,14 +86,21 @@ def _bracketed(text: str) -> tuple[list[Document], str]:
         last = number == len(starts) - 1
         body = text[match.end() : starts[number + 1].start() if not last else len(text)]
         if last:
-            cut = re.search(r"\n[ \t]*\n(?![ \t]*\n)|\n(?=[ \t]*(?:question|customer|user)[ \t]*:)", body, re.IGNORECASE)
-            end = cut.start() if (cut and body[: cut.start()].strip()) or (cut and match[2].strip()) else len(body)
-            body, left = body[:end], body[end:]
+            body, left = _first_paragraph(body, bool(match[2].strip()))
             rest.append(left)
         title, text_of = (match[2].strip(), body.strip()) if body.strip() else ("", match[2].strip())
         if text_of:
             found.append(Document(match[1], title, text_of))
     return (found, "\n".join(rest)) if found else ([], text)
+
+
+def _first_paragraph(body: str, titled: bool) -> tuple[str, str]:
+    """Return the text of the last bracketed document, and what follows it."""
+    label = re.search(r"\n(?=[ \t]*(?:question|customer|user)[ \t]*:)", body, re.IGNORECASE)
+    end = label.start() if label else len(body)
+    first, *others = re.split(r"\n[ \t]*\n", body[:end].strip("\n"), maxsplit=1)
+    apart = titled and body.startswith("\n\n") and (len(first.split()) < 12 or first.rstrip().endswith("?"))
+    return ("", body) if apart else (first, "\n\n".join([*others, body[end:]]))
 
 
 def _headed(text: str) -> tuple[list[Document], str]:

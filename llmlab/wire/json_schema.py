@@ -280,7 +280,7 @@ class _Filler:
         return int(value) if kind == "integer" else round(value, 4)
 
     def _number_in_text(self, low: float | None, high: float | None) -> float:
-        for found in re.findall(r"\d[\d,]*(?:\.\d+)?", f"{self._facts.quote} {self._facts.question}"):
+        for found in re.findall(r"(?<![\d.,])\d(?:[\d,]{0,11}\d)?(?:\.\d{1,6})?(?!\d)", f"{self._facts.quote} {self._facts.question}"):
             value = float(found.replace(",", ""))
             if (low is None or value >= low) and (high is None or value <= high):
                 return value

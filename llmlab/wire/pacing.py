@@ -13,10 +13,14 @@ from typing import Any
 
 import httpx2
 
-from llmlab.protocol.chunks import has_content, parsed, usage_of
+from llmlab.protocol.chunks import content_index, parsed, usage_of
 from llmlab.protocol.sse import Events
 from llmlab.wire.faults.base import Timing
 from llmlab.wire.transport import pause, real_time, timeout_error
+
+_USUAL = b'"choices":[{"index":0,"delta":{"content":"'
+"""How an event with text begins on OpenAI's wire; it cannot stand within a JSON text, where quotes are escaped. Most need no parsing."""
+_EMPTY = (b'"', b"")
 
 
 def headers_due(timing: Timing, sent: float, came: float) -> float:
@@ -39,12 +43,30 @@ def whole_due(timing: Timing, sent: float, came: float, body: bytes) -> float:
         came: When the last byte came from behind.
         body: The reply; its usage says how many tokens it has.
     """
-    usage = usage_of(parsed(body)) if timing.counts_tokens else None
-    tokens = usage["completion_tokens"] if usage else 0
+    tokens = _tokens_of_longest(body) if timing.counts_tokens else 0
     if timing.first_at is not None:
         came = max(came, sent + timing.first_at + tokens * timing.per_token)
     gaps = math.fsum(map(timing.gap, range(1, tokens))) if timing.gaps else 0.0
     return came + timing.before_headers + timing.before_content + gaps + timing.wobble(0)
+
+
+def _tokens_of_longest(body: bytes) -> int:
+    """Return the tokens of a reply's longest choice, as if all were equally long; 0 where it has no usage."""
+    reply = parsed(body)
+    usage = usage_of(reply)
+    if reply is None or usage is None:
+        return 0
+    choices = reply.get("choices")
+    return math.ceil(usage["completion_tokens"] / (len(choices) if isinstance(choices, list) and choices else 1))
+
+
+def _choice(field: bytes) -> int | None:
+    """Return the index of the choice to which an event brings content, or None where it brings none."""
+    at = field.find(_USUAL)
+    if at >= 0 and field[at + len(_USUAL) : at + len(_USUAL) + 1] not in _EMPTY:
+        return 0
+    event = parsed(field)
+    return None if event is None else content_index(event)
 
 
 class _Paced:
@@ -66,6 +88,7 @@ class _Paced:
         self._per_token, self._gaps, self._wobbles = timing.per_token, timing.gaps, timing.wobbles
         self._events = Events() if timing.counts_tokens else None
         self._added, self._token, self._chunk = timing.before_headers, -1, 0
+        self._tokens: dict[int, int] = {}
         self.due = due
 
     def _due(self, data: bytes, came: float) -> float:
@@ -73,12 +96,17 @@ class _Paced:
         before = self._added
         if self._events is not None:
             for field in self._events.feed(data):
-                if (event := parsed(field)) is not None and has_content(event):
-                    self._token += 1
-                    if self._token == 0:
-                        self._added += self._timing.before_content
-                    elif self._gaps:
-                        self._added += self._timing.gap(self._token)
+                choice = _choice(field)
+                if choice is None:
+                    continue
+                token = self._tokens[choice] = self._tokens.get(choice, -1) + 1
+                if token <= self._token:  # several choices are made side by side
+                    continue
+                self._token = token
+                if token == 0:
+                    self._added += self._timing.before_content
+                elif self._gaps:
+                    self._added += self._timing.gap(token)
         # Without a due time of its own, a chunk that was read late has come late already: only what is new is added.
         due: float = self._inner.due + self._added if self._has_due else came + (self._added - before)
         if self._first_due is not None:
@@ -100,11 +128,11 @@ class _Paced:
             self.due = max(self.due, self._inner.due + self._added)
         return self.due
 
-    def _wait(self, began: float, now: float, due: float) -> tuple[float, httpx2.ReadTimeout | None]:
-        """Return how long to wait from `now`, and what to raise then; the client has waited since `began`."""
-        if self._limit is not None and due - began > self._limit:
-            return began + self._limit - now, timeout_error(self._limit, "the next chunk", self._request)
-        return due - now, None
+    def _patience(self, limit: float, began: float, due: float) -> tuple[float, httpx2.ReadTimeout | None]:
+        """Return until when the client waits, as it has since `began`, and what it raises then."""
+        if due - began > limit:
+            return began + limit, timeout_error(limit, "the next chunk", self._request)
+        return due, None
 
 
 class AsyncPaced(_Paced, httpx2.AsyncByteStream):
@@ -126,9 +154,10 @@ class AsyncPaced(_Paced, httpx2.AsyncByteStream):
             now = self._clock()
             due = self._due(data, now)
         if due > now:
-            wait, late = self._wait(began, now, due)
-            await asyncio.sleep(wait)
-            failure = late or failure
+            if self._limit is not None:
+                due, late = self._patience(self._limit, began, due)
+                failure = late or failure
+            await asyncio.sleep(due - now)
         if failure is not None:
             await self.aclose()
             raise failure
@@ -157,9 +186,10 @@ class SyncPaced(_Paced, httpx2.SyncByteStream):
                 now = real_time()
                 due = self._due(data, now)
             if due > now:
-                wait, late = self._wait(began, now, due)
-                pause(wait)
-                failure = late or failure
+                if self._limit is not None:
+                    due, late = self._patience(self._limit, began, due)
+                    failure = late or failure
+                pause(due - now)
             if failure is not None:
                 self.close()
                 raise failure

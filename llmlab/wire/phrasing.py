@@ -23,7 +23,7 @@ _SMALL = (
     "a after all an any as at before each every for from if in it no not of on once our the there these they this to when we with you your"
 )
 _LOWER = frozenset(_SMALL.split())
-_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_NUMBER = re.compile(r"(?<![\d.,])\d(?:[\d,]{0,11}\d)?(?:\.\d{1,6})?(?!\d)")
 _NAME = re.compile(r"(?<![.!?:] )(?<!^)\b[A-Z][a-z]{2,}\b")
 _FLIPS = (
     ("cannot", "can"),
@@ -184,7 +184,7 @@ def _topic(question: str) -> str:
                 best = run
             run = []
         else:
-            run = [*run, word]
+            run.append(word)
     return " ".join(best[-4:]) or "that"
 
 

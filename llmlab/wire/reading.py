@@ -27,8 +27,8 @@ _CITE = re.compile(
     re.IGNORECASE,
 )
 _ADMIT = re.compile(
-    r"[^.!?\n]*\b(?:(?:don't|do not|doesn't) know|not sure|(?:cannot|can't|can not|unable to) (?:answer|find)|no answer|abstain"
-    r"|not (?:be )?(?:in|covered by|answered by|found in) the (?:documents?|context|sources?))\b[^\n]*",
+    r"\b(?:(?:don't|do not|doesn't) know|not sure|(?:cannot|can't|can not|unable to) (?:answer|find)|no answer|abstain"
+    r"|not (?:be )?(?:in|covered by|answered by|found in) the (?:documents?|context|sources?))\b",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"[\"“]([^\"“”]{3,160})[\"”]")
@@ -159,7 +159,7 @@ def _question(text: str, had_documents: bool) -> str:
 
 def _wishes(text: str) -> Wishes:
     admit = _ADMIT.search(text)
-    quoted = _QUOTED.search(admit[0]) if admit else None
+    quoted = next((quote for quote in _QUOTED.finditer(text) if _is_near(admit, quote)), None) if admit else None
     limits = {}
     for number, unit in _LENGTH.findall(text):
         count = int(number) if number.isdigit() else _NUMBERS.get(number.lower())
@@ -174,6 +174,11 @@ def _wishes(text: str) -> Wishes:
         guarded=bool(_GUARDED.search(text)),
         **limits,
     )
+
+
+def _is_near(admit: re.Match[str], quote: re.Match[str]) -> bool:
+    """Whether the quoted words are what to say: they stand in the same line, and not before it is said when."""
+    return quote.end() > admit.start() and "\n" not in admit.string[min(admit.start(), quote.start()) : max(admit.end(), quote.start())]
 
 
 def _example(text: str) -> Any:

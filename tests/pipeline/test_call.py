@@ -267,8 +267,10 @@ def test_without_clocks_an_attempt_may_take_for_ever() -> None:
 
 
 def test_a_reader_who_takes_his_time_is_not_taken_for_a_stalled_provider() -> None:
+    parts = [*(event({"content": text}) for text in "abc"), event({}, "stop") + DONE]
+
     async def go() -> str:
-        call = Call(llmlab.client(Wire(good("a", "b", "c", gap=2.0))), STREAM, Clocks(stall_seconds=3.0))
+        call = Call(llmlab.client(Wire(streamed(parts, gap=12.0))), STREAM, Clocks(stall_seconds=3.0))
         await call.open()
         async for _ in call:
             await asyncio.sleep(10.0)

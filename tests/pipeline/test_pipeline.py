@@ -63,6 +63,13 @@ def test_a_stream_delivers_pieces_when_they_come_and_the_answer_last() -> None:
     assert ("ok", "Hello world.", Timings(0.75, 0.75, 1.75)) == (last.answer.status, last.answer.text, last.answer.timings)
 
 
+def test_events_that_come_together_are_one_piece() -> None:
+    first, last = collected(Wire(streamed([b"".join(events("Hello", " world."))])))
+    assert Delta("Hello world.", 0.5) == first
+    assert isinstance(last, Finished)
+    assert "Hello world." == last.answer.text
+
+
 def test_an_unstreamed_route_streams_in_one_piece() -> None:
     first, last = collected(Wire(whole()), stream=False)
     assert Delta("Hello world.", 1.0) == first

@@ -329,6 +329,11 @@ def test_a_hedge_that_wins_and_breaks_leaves_the_retries() -> None:
     ] == told(answer)
 
 
+def test_after_a_break_no_hedge_is_left_over() -> None:
+    answer = ask(Wire(streamed(HALF, breaks="ReadError"), good()), hedge=Hedge(after_seconds=0.875))
+    assert ["primary", "retry"] == [attempt.role for attempt in answer.attempts]
+
+
 def test_an_unstreamed_hedge_works_too() -> None:
     answer = ask(Wire(whole(at=100.0), whole()), stream=False, hedge=Hedge(after_seconds=1.0))
     assert (["cancelled", "ok"], 2.0) == ([attempt.status for attempt in answer.attempts], answer.timings.total)
@@ -573,6 +578,30 @@ def test_a_second_cancellation_changes_nothing() -> None:
 
     llmlab.simulate(go())
     assert [("cancelled", 5.0)] == [(attempt.status, attempt.ended_at) for attempt in request.trace.attempts]
+
+
+def test_a_loser_that_does_not_go_quietly_is_not_complained_about() -> None:
+    class Grumbles(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            try:
+                await asyncio.sleep(1_000.0)
+            except asyncio.CancelledError:
+                raise httpx2.ReadError("not like this") from None
+            raise AssertionError
+
+    complaints: list[Any] = []
+    router, request = request_to(Grumbles(), Wire(good()), hedge=Hedge(after_seconds=1.0, route="r1"))  # type: ignore[arg-type]
+
+    async def go() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        async for _ in router.run(request, deliver=True):
+            pass
+        gc.collect()
+
+    llmlab.simulate(go())
+    gc.collect()
+    assert [] == complaints
+    assert [("cancelled", "lost the race"), ("ok", "")] == [(one.status, one.reason) for one in request.trace.attempts]
 
 
 def test_what_is_nobodys_weather_ends_the_race_and_is_raised() -> None:

@@ -62,6 +62,18 @@ def test_roles_ends_and_usage_are_none(chunk: dict[str, Any]) -> None:
     assert "" == chunks.text_of(chunk)
 
 
+@pytest.mark.parametrize(
+    ("expected", "choices"),
+    [
+        (3, [{"index": 3, "delta": {"content": "a"}}]),
+        (1, [{"index": 0, "delta": {}}, {"delta": {"content": "a"}}]),
+        (None, [{"index": 0, "delta": {"content": ""}}]),
+    ],
+)
+def test_content_belongs_to_a_choice(expected: int | None, choices: list[Any]) -> None:
+    assert expected == chunks.content_index({"choices": choices})
+
+
 @pytest.mark.parametrize(("expected", "chunk"), [("a", delta(content="a")), ("no", delta(refusal="no")), ("", delta(content=["part"]))])
 def test_the_text_of_a_chunk(expected: str, chunk: dict[str, Any]) -> None:
     assert expected == chunks.text_of(chunk)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import openai
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmlab.errors import BadInput, NotInVirtualTime
@@ -263,6 +263,16 @@ def test_a_request_that_is_sent_again_is_timed_anew() -> None:
 # Chunks however they are cut
 
 
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["compact", "spaced"])
+def test_tokens_are_counted_however_the_json_is_spaced(separators: tuple[str, str]) -> None:
+    def spaced(data: bytes) -> bytes:
+        [field] = sse.Events().feed(data)
+        return data if field == sse.DONE else sse.encode(json.dumps(json.loads(field), separators=separators).encode())
+
+    reply = Reply(headers=SSE, pieces=[Piece(0.0, spaced(data)) for data in EVENTS])
+    assert [0.0, 0.0, 0.0, 0.1, 0.2, 0.3, 0.3, 0.3] == times(reply, SlowDecode())
+
+
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
 @given(cuts=st.lists(st.integers(1, 400), max_size=8))
 def test_tokens_are_counted_wherever_chunks_are_cut(newline: bytes, cuts: list[int]) -> None:
@@ -279,10 +289,29 @@ def test_tokens_are_counted_wherever_chunks_are_cut(newline: bytes, cuts: list[i
     assert expected == times(reply, SlowDecode(seconds_per_token=0.1))
 
 
+def test_the_choices_of_an_answer_are_made_side_by_side() -> None:
+    def delta(index: int, word: str) -> bytes:
+        return sse.encode(json.dumps({"choices": [{"index": index, "delta": {"content": word}}]}).encode())
+
+    events = [delta(0, "Yes"), delta(1, "No"), delta(1, ", "), delta(0, "."), delta(1, "never")]
+    assert [0.0, 0.0, 0.0, 0.1, 0.1, 0.2] == times(Reply(headers=SSE, pieces=[Piece(0.0, data) for data in events]), SlowDecode())
+    body = json.dumps({"choices": [{}, {}], "usage": {"prompt_tokens": 1, "completion_tokens": 5}}).encode()
+    assert [0.2, 0.2] == times(Reply(headers=JSON, pieces=[Piece(0.0, body)]), SlowDecode())
+
+
 def test_nothing_that_a_provider_sends_stops_the_weather() -> None:
-    parts = [b"data: {\n\n", b"data: [1]\n\n", b'data: {"choices": 3}\n\n', b"\xff\xfe", b"data: half"]
+    cut_off = b'data: {"choices":[{"index":0,"delta":{"content":"'
+    parts = [
+        cut_off + b"\n\n",
+        cut_off + b'"\n\n',
+        b"data: {\n\n",
+        b"data: [1]\n\n",
+        b'data: {"choices": 3}\n\n',
+        b"\xff\xfe",
+        b"data: half",
+    ]
     reply = Reply(headers=SSE, pieces=[Piece(1.0, part) for part in parts])
-    assert [0.0, *[1.0] * 5] == times(reply, SlowDecode(), Stall())
+    assert [0.0, *[1.0] * 7] == times(reply, SlowDecode(), Stall())
 
 
 def test_a_reader_who_is_slow_is_not_made_slower() -> None:
@@ -490,6 +519,7 @@ def storm(
     return simulate(main())
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 2**32), st.integers(2, 100))
 def test_a_request_meets_the_same_weather_at_any_concurrency(seed: int, concurrency: int) -> None:
     assert storm(1, seed, 30) == storm(concurrency, seed, 30)
@@ -499,6 +529,7 @@ def test_a_request_meets_the_same_weather_at_concurrency_1_and_100() -> None:
     assert storm(1, 7) == storm(100, 7)
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 2**32), st.integers(0, 29), st.integers(2, 4), st.integers(1, 30))
 def test_a_retry_added_to_one_request_changes_nothing_for_the_others(seed: int, chosen: int, attempts: int, concurrency: int) -> None:
     before = storm(concurrency, seed, 30)

@@ -1,0 +1,237 @@
+"""A cassette on the disk: the file, and beside it a journal while somebody records. Never lost, never half written.
+
+The journal gets a line for each finished interaction, on the disk before the next one begins. Who holds its lock may write; the operating
+system takes the lock from a process that died. At the end the file is written anew under another name, renamed, and the journal removed.
+New recordings take the place of old ones of the same request, so a journal that a killed process left can be brought in once more: whoever
+opens the cassette next does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import weakref
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from warnings import warn
+
+from llmlab.errors import BadInput, BrokenCassette, CassetteError, CassetteInUse, LlmlabError
+from llmlab.wire.tape import file
+from llmlab.wire.tape.file import Contents
+from llmlab.wire.tape.interaction import OURS, Interaction, ours
+from llmlab.wire.tape.matching import wanted_by
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+class Store:
+    """The interactions of one cassette, and the way new ones reach the disk.
+
+    Args:
+        path: The cassette.
+        recorded_at: The day that new recordings are given (ISO 8601); None for today, or that of SOURCE_DATE_EPOCH.
+
+    Raises:
+        BrokenCassette: The file or its journal cannot be read.
+    """
+
+    contents: Contents
+    """What was recorded."""
+    existed: bool
+    """Whether there was anything on the disk."""
+
+    def __init__(self, path: Path, *, recorded_at: str | None = None) -> None:
+        if os.path.isdir(path):  # a folder that may not be entered is found out on reading
+            raise BrokenCassette(f"{path} is a folder. Name a file in it, as in {path / 'cassette.yaml'}")
+        self.path = Path(os.path.realpath(path))
+        self.journal = Path(f"{self.path}.journal")
+        self._recorded_at = recorded_at
+        self._lock: weakref.finalize[Any, Any] | None = None
+        self._seen: tuple[int, ...] | None = None
+        self._refresh()
+        if self.journal.exists():
+            with suppress(LlmlabError):  # it is being recorded just now, or may not be written: what was read will do
+                self.begin()
+                self.end()
+
+    def begin(self) -> None:
+        """Become the one who writes.
+
+        Raises:
+            CassetteInUse: Somebody else does.
+            CassetteError: The folder cannot be written.
+            BadInput: The file is in a format that is not written.
+        """
+        if self._lock is not None:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = self._locked()
+        except OSError as error:
+            raise CassetteError(f"cannot record into {self.path}: {error.strerror}. Choose another folder.") from error
+        self._lock = weakref.finalize(self, os.close, self._handle)
+        try:
+            data = self.journal.read_bytes()
+            if not data.endswith(b"\n") and data:
+                warn(f"{self.journal}: the recording was cut off in the middle of an interaction, which is dropped", stacklevel=4)
+                os.ftruncate(self._handle, data.rfind(b"\n") + 1)
+            left = self._refresh()
+            if self.contents.foreign:
+                raise BadInput(f"{self.path} is in another recorder's format, which is read and not written. Record into another file.")
+            if left:
+                self._write()
+        except BaseException:
+            self._unlock()
+            raise
+
+    def append(self, number: int, interaction: Interaction) -> None:
+        """Write down a finished interaction; it is on the disk when this returns.
+
+        Args:
+            number: Its place in the order of sending.
+            interaction: What was sent and what came, without secrets.
+
+        Raises:
+            CassetteError: It could not be written; earlier ones are safe.
+        """
+        self.begin()
+        versions = {name: file.version(name) for name in ("httpx2", "llmlab", "openai", "vcrpy")}
+        line = [number, interaction, {"recorded_at": self._recorded_at or _today(), "versions": versions}]
+        size = os.fstat(self._handle).st_size
+        try:
+            with open(self._handle, "ab", closefd=False) as journal:
+                journal.write(json.dumps(line).encode() + b"\n")
+            os.fsync(self._handle)
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._handle, size)
+            raise CassetteError(
+                f"the last interaction was not recorded: {self.journal} cannot be written ({error.strerror}). "
+                "What was recorded before is safe. Make room, and record the rest with record_mode='new_episodes'."
+            ) from error
+
+    def end(self) -> None:
+        """Bring the journal into the file, and let others write.
+
+        Raises:
+            CassetteError: The file could not be written; the journal stays.
+        """
+        if self._lock is None:
+            return
+        try:
+            if self._refresh():
+                self._write()
+            with suppress(PermissionError):  # Windows lets nobody remove an open file; an empty one does no harm
+                self.journal.unlink(missing_ok=True)
+        finally:
+            self._unlock()
+
+    def _refresh(self) -> bool:
+        """Read what changed on the disk, and return whether there is anything in the journal."""
+        seen: tuple[int, ...] | None = None
+        while seen != (now := _signature(self.path)):  # until nobody has written the file meanwhile
+            seen = now
+            if seen != self._seen:
+                self._filed = file.read(self.path)
+            lines = self._lines()
+            self._seen = seen
+        self.existed = self._filed is not None or bool(lines)
+        self.contents = self._filed or Contents()
+        if lines:
+            new = [interaction for _, interaction, _ in lines]
+            again = {wanted_by(interaction).same for interaction in new}
+            old = [interaction for interaction in self.contents.interactions if wanted_by(interaction).same not in again]
+            self.contents = Contents([*old, *new], {**self.contents.metadata, OURS: lines[-1][2]}, self.contents.foreign)
+        return bool(lines)
+
+    def _lines(self) -> list[tuple[int, Interaction, dict[str, Any]]]:
+        """Return the lines of the journal in the order of sending; one that somebody is just writing is none yet."""
+        try:
+            *lines, _ = self.journal.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise BrokenCassette(f"{self.journal} cannot be read: {error.strerror}. It holds what was recorded last.") from error
+        entries = []
+        for count, line in enumerate(lines, 1):
+            try:
+                number, interaction, about = json.loads(line)
+                wanted_by(interaction)
+            except (ValueError, TypeError, KeyError) as error:
+                advice = "Delete that line to keep the others, or the file to lose them."
+                raise BrokenCassette(f"{self.journal}, line {count}: {error!r}. {advice}") from error
+            entries.append((number, interaction, about))
+        return sorted(entries, key=lambda entry: int(entry[0]))
+
+    def _write(self) -> None:
+        """Write the file anew, with all that there is, and empty the journal."""
+        sources = Counter(str(ours(interaction).get("source") or "unknown") for interaction in self.contents.interactions)
+        self.contents.metadata[OURS]["sources"] = dict(sorted(sources.items()))
+        draft = Path(f"{self.path}.tmp")
+        try:
+            with draft.open("wb") as written:
+                written.write(file.dump(self.path, self.contents))
+                written.flush()
+                os.fsync(written.fileno())
+            if self.path.exists():
+                draft.chmod(self.path.stat().st_mode & 0o777)
+            draft.replace(self.path)
+            if os.name == "posix":
+                folder = os.open(self.path.parent, os.O_RDONLY)
+                os.fsync(folder)
+                os.close(folder)
+            os.ftruncate(self._handle, 0)
+        except OSError as error:
+            raise CassetteError(
+                f"{self.path} cannot be written: {error.strerror or error}. Nothing is lost: what was recorded is in "
+                f"{self.journal}, and goes into the file when the cassette is next opened."
+            ) from error
+        self._seen, self._filed = _signature(self.path), self.contents
+
+    def _locked(self) -> int:
+        """Return the journal, open and locked."""
+        while True:
+            handle = os.open(self.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                if fcntl is not None:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                else:  # pragma: no cover - Windows
+                    import msvcrt
+
+                    os.lseek(handle, 1 << 40, os.SEEK_SET)
+                    msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            except OSError as error:
+                os.close(handle)
+                raise CassetteInUse(
+                    f"{self.path} is being recorded by somebody else. Wait until it has finished, close that cassette, or record elsewhere."
+                ) from error
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), self.journal.stat()):
+                    return handle
+            os.close(handle)  # its owner removed the file in between
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock()
+        self._lock = None
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    """Return what changes when the file at `path` changes."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def _today() -> str:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    now = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
+    return now.date().isoformat()
