@@ -56,14 +56,29 @@ def proportion(hits: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
     if not (isinstance(hits, int) and isinstance(n, int) and 0 <= hits <= n):
         raise BadInput(f"a proportion is of whole numbers, with hits between 0 and n, not {hits!r} of {n!r}")
     _check_confidence(confidence)
-    if n == 0:
-        return Estimate(None, None, None, 0)
-    z, share = NormalDist().inv_cdf(0.5 + confidence / 2), hits / n
+    return _wilson(hits / n, n, confidence) if n else Estimate(None, None, None, 0)
+
+
+def clustered_proportion(shares: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
+    """Return the mean of the clusters' shares, with Wilson's interval at n = the number of clusters.
+
+    Answers to one question are no independent observations, however often it is asked. The variance of shares between clusters is at most
+    p(1-p), that of single observations, so the interval is never too narrow.
+
+    Args:
+        shares: The share of hits in each cluster (0 to 1).
+        confidence: Probability with which the interval covers the true mean, 0 < confidence < 1.
+    """
+    _check_confidence(confidence)
+    return _wilson(math.fsum(shares) / len(shares), len(shares), confidence) if shares else Estimate(None, None, None, 0)
+
+
+def _wilson(share: float, n: int, confidence: float) -> Estimate:
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
     center, spread = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    return Estimate(
-        share, max(0.0, (center - spread) / scale) if hits else 0.0, min(1.0, (center + spread) / scale) if hits < n else 1.0, n
-    )
+    low = max(0.0, (center - spread) / scale) if share > 0 else 0.0
+    return Estimate(share, low, min(1.0, (center + spread) / scale) if share < 1 else 1.0, n)
 
 
 def quantile(values: Sequence[float], q: float, confidence: float = CONFIDENCE) -> Estimate:

@@ -18,8 +18,10 @@ from llmlab.lab.load import Closed, Load
 from llmlab.lab.run import App, Progress, Run
 from llmlab.lab.runs import Runs
 from llmlab.lab.source import BANNERS, answering, chosen
+from llmlab.pipeline.pipeline import Pipeline
 from llmlab.protocol.clock import simulate
 from llmlab.protocol.draws import uniform
+from llmlab.protocol.models import find
 from llmlab.wire.chaos import Chaos
 from llmlab.wire.faults import Fault, Latency
 
@@ -102,11 +104,15 @@ class Lab:
 
         Raises:
             BadInput: There are no cases, no requests, or the app is none.
+            UnknownName: A route of the pipeline goes to a model that nobody here answers for.
             CassetteMiss: LLMLAB_STRICT is set, and a request is not recorded.
         """
         asked = _cases(cases)
         if not isinstance(requests, int) or requests < 1:
             raise BadInput(f"requests is a whole number of at least 1, not {requests!r}")
+        if isinstance(app, Pipeline) and self.source != "live":
+            for route in app.routes:
+                find(route.model)
         run = Run(app, name or _name(app), _plan(asked, requests, self.seed), load or Closed(), self.seed, progress)
         work = run.go(self.transport())
         rows, attempts = in_real_time(work) if self.source == "live" else simulate(work, seed=self.seed, on_start=_on_start)

@@ -15,6 +15,8 @@ from llmlab.protocol.attempt import Attempt, Usage
 from llmlab.protocol.identity import Stamp, Stamper
 from llmlab.protocol.prices import PRICE_DATE, cost_usd
 
+_NEVER_BEGUN = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+
 
 class Meter(httpx2.AsyncBaseTransport):
     """Passes everything through and writes an `Attempt` for each request.
@@ -80,7 +82,7 @@ class _Record:
         """Write the event."""
         body = self._stamp.body if isinstance(self._stamp.body, dict) else {}
         usage, origin, cost = chunks.usage_of(self.reply), Usage.REPORTED, None
-        begun = self.first_content_at is not None or status == "cancelled" or reason == "ReadTimeout"
+        begun = reason not in _NEVER_BEGUN and not reason.startswith("http_")  # who began to work will bill it
         if usage is None and begun and isinstance(body.get("messages"), list):
             usage, origin = chunks.estimated_usage(body["messages"], "".join(self.text)), Usage.ESTIMATED
         snapshot = self.reply.get("model") if self.reply else None

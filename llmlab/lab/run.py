@@ -119,7 +119,7 @@ class Run:
         try:
             if isinstance(self._app, Pipeline):
                 pipeline = self._app if self._app.client is not None else self._app.replace(client=self._client)
-                async with aclosing(pipeline.stream(question)) as events:  # type: ignore[type-var]
+                async with aclosing(pipeline.stream(question)) as events:
                     async for event in events:
                         if isinstance(event, Delta):
                             if wait is None:

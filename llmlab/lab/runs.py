@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from llmlab.evals.statistics import Estimate, proportion, quantile
+from llmlab.evals.statistics import Estimate, clustered_proportion, proportion, quantile
 from llmlab.protocol.attempt import Attempt
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ class Runs:
     def measures(self, slow_seconds: float = SLOW_SECONDS) -> dict[str, dict[str, Estimate]]:
         """Return the estimates of each app, by app and name.
 
-        The unit of n is a request. That is right for faults that strike each attempt by itself; weather over time needs several seeds.
+        The unit of n is a request, which is right for faults that strike each attempt by itself (weather over time needs several seeds). For
+        what was said it is a case: a question that is asked again, or an answer that is replayed again, is no new observation.
 
         Args:
             slow_seconds: An answer whose first word comes later is slow (in seconds); one that never comes is slow, too.
@@ -123,7 +124,7 @@ class Runs:
                     f"first word after {slow_seconds:g} s %": found["slow"].text(1, scale=100),
                     "wait p50 s": found["wait_p50"].text(2),
                     "wait p99 s": found["wait_p99"].text(2),
-                    "right %": found["right"].text(1, scale=100),
+                    "right % of cases": found["right"].text(1, scale=100),
                     "attempts a request": f"{_value(found['attempts_per_request']):.3f}",
                     "USD per 1,000": "unknown" if found["usd_per_1000"].value is None else f"{found['usd_per_1000'].value:.3f}",
                 }
@@ -148,7 +149,10 @@ def _value(estimate: Estimate) -> float:
 def _measures(rows: Sequence[Row], slow_seconds: float) -> dict[str, Estimate]:
     n = len(rows)
     waits = [math.inf if row.wait_seconds is None else row.wait_seconds for row in rows]
-    graded = [row for row in rows if row.right is not None]
+    by_case: dict[str, list[bool]] = {}
+    for row in rows:
+        if row.right is not None:
+            by_case.setdefault(row.case, []).append(row.right)
     answered = sum(row.status in ("ok", "degraded", "abstained") for row in rows)
     good = sum(row.status in ("ok", "degraded", "abstained") and wait <= slow_seconds for row, wait in zip(rows, waits, strict=True))
     return {
@@ -158,7 +162,7 @@ def _measures(rows: Sequence[Row], slow_seconds: float) -> dict[str, Estimate]:
         "wait_p50": quantile(waits, 0.5),
         "wait_p90": quantile(waits, 0.9),
         "wait_p99": quantile(waits, 0.99),
-        "right": proportion(sum(bool(row.right) for row in graded), len(graded)),
+        "right": clustered_proportion([sum(map(bool, some)) / len(some) for some in by_case.values()]),
         "attempts_per_request": _mean([row.attempts for row in rows]),
         "tokens_per_request": _mean([row.prompt_tokens + row.completion_tokens for row in rows]),
         "usd_per_1000": _mean([None if row.usd is None else 1000 * row.usd for row in rows]),

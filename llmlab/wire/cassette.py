@@ -11,7 +11,10 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-import time  # noqa: TID251 - the synchronous driver has no loop
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,13 +23,13 @@ import httpx2
 
 from llmlab.errors import BadInput, BrokenCassette, CassetteMiss, UnknownName
 from llmlab.protocol import draws
-from llmlab.protocol.identity import Stamp, Stamper
-from llmlab.wire.cassette_store import Store
-from llmlab.wire.interaction import Interaction, Take
-from llmlab.wire.matching import Index, Wanted, wanted
-from llmlab.wire.nearest import explain
-from llmlab.wire.recording import AsyncTee, Recording, SyncTee
-from llmlab.wire.transport import TIMED, Planned, Reply
+from llmlab.protocol.identity import Stamper
+from llmlab.wire.tape.interaction import Interaction, reply
+from llmlab.wire.tape.matching import Index, wanted
+from llmlab.wire.tape.nearest import explain
+from llmlab.wire.tape.recording import Recording
+from llmlab.wire.tape.store import Store
+from llmlab.wire.transport import TIMED, Planned, Reply, real_time
 
 TAKE = "llmlab.take"
 """Response extension: which of how many recordings of the request this is, as in (0, 5)."""
@@ -37,10 +40,10 @@ RECORD_MODES = ("none", "once", "new_episodes", "all")
 
 
 class _Elsewhere(Exception):
-    """A signal to the driver: the cassette does not answer this one."""
+    """A signal to the driver: the transport behind answers this one, and whom to give the recording, if anybody."""
 
-    def __init__(self, records: int | None) -> None:
-        self.records = records
+    def __init__(self, done: Callable[[Interaction], None] | None) -> None:
+        self.done = done
 
 
 class Cassette(Planned):
@@ -50,8 +53,8 @@ class Cassette(Planned):
         path: The file. `.json` is JSON, for big ones; everything else is YAML.
         inner: Who answers what is not recorded; None for nobody.
         record_mode: VCR's own. "none" replays, and passes on to `inner`, unrecorded, what it does not hold. "once" records into a new file
-            and only replays an old one. "new_episodes" replays what the file holds and records the rest. "all" records everything; new
-            recordings take the place of old ones of the same request. What was recorded is replayed after `close()`.
+            and only replays an old one. "new_episodes" replays what the file holds and records the rest. "all" records everything. New
+            recordings take the place of old ones of the same request, and are replayed after `close()`.
         pace: 0 replays at once, 1 at the recorded times, 2 in twice the time. Chunks stay as they were recorded.
         seed: Which take answers is drawn by it, where there are several and the request has an identity. Without an identity they are
             replayed in recorded order, over and over.
@@ -84,8 +87,7 @@ class Cassette(Planned):
         self.inner: Any = inner
         self._lock = threading.RLock()
         self._stamper = Stamper()
-        self._store = Store(self.path, replaces=mode == "all", recorded_at=recorded_at)
-        self._store.load()
+        self._store = Store(self.path, recorded_at=recorded_at)
         if not self._store.existed and (mode == "none" or inner is None):
             raise BrokenCassette(
                 f"there is no recording in {self.path}. Record one: llmlab record, or Cassette({str(self.path)!r}, inner=..., "
@@ -109,8 +111,8 @@ class Cassette(Planned):
             """Requests that nothing recorded answers, and that were not recorded either."""
             self.recorded = 0
             """Interactions that were recorded."""
-            self._played: set[int] = set()
-            self._next: dict[tuple[bytes, str], int] = {}
+            self._played.clear()
+            self._asked.clear()
             self._stamper.reset()
 
     def __len__(self) -> int:
@@ -130,69 +132,51 @@ class Cassette(Planned):
         """
         stamp = self._stamper.stamp(request)
         with self._lock:
-            if self.record_mode == "all" or (self.record_mode == "once" and self._records):
-                raise _Elsewhere(self._count_sent())
+            if self._records and self.record_mode != "new_episodes":
+                raise self._elsewhere()
+            if self._index is None:
+                self._index = Index(self._interactions)
             asked = wanted(request, stamp)
-            takes = self._index().takes(asked)
+            takes = self._index.takes(asked)
             if not takes:
-                self._miss(request, asked)
-            at = self._choose(takes, asked, stamp)
+                self.missed += not self._records
+                if self._records or (self.inner is not None and self.record_mode == "none"):
+                    raise self._elsewhere()
+                raise CassetteMiss(explain(self.path, asked, self._index))
+            if stamp.identity and len(takes) > 1:
+                at = draws.choice(range(len(takes)), self.seed, "Cassette", "take", *stamp.key)
+            else:
+                at = self._asked[asked.same] % len(takes)
+                self._asked[asked.same] += 1
             number = takes[at]
-            reused = number in self._played
-            self._played.add(number)
+            self._played[number] += 1
             self.replayed += 1
-            take = self._take(number)
-        reply = take.reply(0.0 if request.extensions.get(TIMED) else self.pace)
-        reply.extensions[TAKE] = (at, len(takes))
-        reply.extensions[REUSED] = reused
-        return reply
+            answer = self._answer(number, 0.0 if request.extensions.get(TIMED) else self.pace)
+            return replace(answer, extensions={**answer.extensions, TAKE: (at, len(takes)), REUSED: self._played[number] > 1})
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer on the loop's clock."""
         try:
             return await super().handle_async_request(request)
         except _Elsewhere as elsewhere:
-            number = elsewhere.records
-        if number is None:
+            done = elsewhere.done
+        if done is None:
             response: httpx2.Response = await self.inner.handle_async_request(request)
             return response
-        clock = asyncio.get_running_loop().time
-        recording = Recording(request, clock(), lambda interaction: self._record(number, interaction))
-        try:
-            response = await self.inner.handle_async_request(request)
-        except httpx2.TransportError as error:
-            recording.failed(error, clock())
-            raise
-        recording.headers(response, min(clock(), getattr(response.stream, "due", math.inf)))
-        return httpx2.Response(
-            response.status_code,
-            headers=response.headers.raw,
-            stream=AsyncTee(response.stream, recording),
-            extensions=response.extensions,
-        )
+        with Recording(request, asyncio.get_running_loop().time, done) as recording:
+            return recording.follow(await self.inner.handle_async_request(request))
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer on the real clock."""
         try:
             return super().handle_request(request)
         except _Elsewhere as elsewhere:
-            number = elsewhere.records
-        if number is None:
+            done = elsewhere.done
+        if done is None:
             response: httpx2.Response = self.inner.handle_request(request)
             return response
-        recording = Recording(request, time.monotonic(), lambda interaction: self._record(number, interaction))
-        try:
-            response = self.inner.handle_request(request)
-        except httpx2.TransportError as error:
-            recording.failed(error, time.monotonic())
-            raise
-        recording.headers(response, min(time.monotonic(), getattr(response.stream, "due", math.inf)))
-        return httpx2.Response(
-            response.status_code,
-            headers=response.headers.raw,
-            stream=SyncTee(response.stream, recording),
-            extensions=response.extensions,
-        )
+        with Recording(request, real_time, done) as recording:
+            return recording.follow(self.inner.handle_request(request))
 
     def flush(self) -> None:
         """Bring what was recorded into the file and let others write; from now on it is replayed.
@@ -203,8 +187,8 @@ class Cassette(Planned):
         with self._lock:
             self._store.end()
             if self._records:
-                self._records = self.record_mode != "once" or not len(self._store.contents.interactions)
                 self._rewind()
+                self._records = self.record_mode != "once" or not self._interactions
 
     def close(self) -> None:
         """Flush, and close the transport behind. The cassette can be used again."""
@@ -229,54 +213,30 @@ class Cassette(Planned):
         return f"Cassette({', '.join([*parts, f'seed={self.seed}'])})"
 
     def _rewind(self) -> None:
+        """Start with what is in the file now."""
         self._interactions = self._store.contents.interactions
-        self._built: Index | None = None
-        self._takes: dict[int, Take] = {}
-        self._played = set()
-        self._next = {}
+        self._index: Index | None = None
+        self._answers: dict[tuple[int, float], Reply] = {}
+        self._played: Counter[int] = Counter()
+        self._asked: Counter[tuple[bytes, str]] = Counter()
 
-    def _index(self) -> Index:
-        if self._built is None:
-            self._built = Index(self._interactions)
-        return self._built
-
-    def _choose(self, takes: tuple[int, ...], asked: Wanted, stamp: Stamp) -> int:
-        if len(takes) == 1:
-            return 0
-        if stamp.identity:
-            return draws.choice(range(len(takes)), self.seed, "Cassette", "take", *stamp.key)
-        at = self._next.get(asked.same, 0)
-        self._next[asked.same] = at + 1
-        return at % len(takes)
-
-    def _take(self, number: int) -> Take:
-        take = self._takes.get(number)
-        if take is None:
+    def _answer(self, number: int, pace: float) -> Reply:
+        answer = self._answers.get((number, pace))
+        if answer is None:
             try:
-                take = self._takes[number] = Take(self._interactions[number])
+                answer = self._answers[number, pace] = reply(self._interactions[number], pace)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise BrokenCassette(
                     f"{self.path}, interaction {number + 1}: what llmlab wrote under 'llmlab' is damaged ({error!r})"
                 ) from error
-        return take
+        return answer
 
-    def _miss(self, request: httpx2.Request, asked: Wanted) -> None:
-        """Say who answers instead.
-
-        Raises:
-            _Elsewhere: The transport behind does.
-            CassetteMiss: Nobody.
-        """
-        if self._records:
-            raise _Elsewhere(self._count_sent())
-        self.missed += 1
-        if self.inner is not None and self.record_mode == "none":
-            raise _Elsewhere(None)
-        raise CassetteMiss(explain(self.path, request.method, asked, self._index()))
-
-    def _count_sent(self) -> int:
+    def _elsewhere(self) -> _Elsewhere:
+        """Return the signal that the transport behind answers, recorded if that is what the cassette does."""
+        if not self._records:
+            return _Elsewhere(None)
         self._sent += 1
-        return self._sent
+        return _Elsewhere(partial(self._record, self._sent))
 
     def _record(self, number: int, interaction: Interaction) -> None:
         with self._lock:

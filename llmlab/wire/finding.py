@@ -178,8 +178,10 @@ def _shelf(documents: tuple[Document, ...]) -> _Shelf:
     counts = Counter(word for sentence in held for word in sorted(sentence.words))
     weights = {word: math.log(1 + len(held) / count) for word, count in counts.items()}
     titles = tuple(stems(f"{document.title} {document.id}") for document in documents)
-    words = tuple(title.union(*(one.words for one in held if one.document == number)) for number, title in enumerate(titles))
-    return _Shelf(held, weights, titles, words, math.log(1 + len(held)))
+    words = [set(title) for title in titles]
+    for sentence in held:
+        words[sentence.document] |= sentence.words
+    return _Shelf(held, weights, titles, tuple(map(frozenset, words)), math.log(1 + len(held)))
 
 
 @lru_cache(maxsize=512)

@@ -125,7 +125,7 @@ def shortened(text: str, words: int) -> str:
     if len(parts) <= words:
         return text
     kept = parts[:words]
-    for number in range(len(kept) - 1, len(kept) // 2, -1):
+    for number in range(len(kept) - 1, len(kept) // 2 - 1, -1):
         if kept[number][-1] in ".;,:":
             kept = kept[: number + 1]
             break

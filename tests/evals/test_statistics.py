@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from llmlab.errors import BadInput
-from llmlab.evals.statistics import Estimate, proportion, quantile
+from llmlab.evals.statistics import Estimate, clustered_proportion, proportion, quantile
 
 ROUNDS = 500
 
@@ -179,3 +179,20 @@ def test_an_estimate_is_told_with_its_interval() -> None:
 def test_what_has_no_interval_is_not_measurable(estimate: Estimate) -> None:
     assert "not measurable at n = 20" == estimate.text(1, "s")
     assert not estimate.measurable
+
+
+def test_answers_to_one_question_are_one_observation() -> None:
+    assert proportion(3, 4) == clustered_proportion([1.0, 1.0, 1.0, 0.0])
+    assert 4 == clustered_proportion([0.5, 0.5, 1.0, 1.0]).n
+    assert Estimate(None, None, None, 0) == clustered_proportion([])
+
+
+def test_the_clustered_interval_covers_the_mean_of_unequal_cases() -> None:
+    generator = np.random.default_rng(7)
+    truth, covered, trials = 0.75, 0, 400
+    for _ in range(trials):
+        rates = generator.beta(1.5, 0.5, size=60)
+        shares = generator.binomial(5, rates) / 5
+        found = clustered_proportion(list(shares))
+        covered += found.low <= truth <= found.high
+    assert 0.93 <= covered / trials

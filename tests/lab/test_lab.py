@@ -162,6 +162,8 @@ def test_bad_input_says_what_there_is() -> None:
         simulated().run(llmlab.naive, "one question")
     with pytest.raises(BadInput, match="at least 1"):
         simulated().run(llmlab.naive, requests=0)
+    with pytest.raises(UnknownName, match="gpt-4o-mini"):
+        simulated().run(llmlab.Pipeline(routes=[llmlab.Route("main", model="gpt-99")]))
     with pytest.raises(BadInput, match="an app is"):
         simulated().run(42)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="concurrency"):

@@ -39,9 +39,9 @@ def test_a_question_of_ones_own_is_simulated_also_where_recordings_answer() -> N
 
 def test_a_live_provider_is_asked_on_the_real_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = llmlab.Lab(seed=7, source="simulator")
-    transport = lab.transport
+    simulated = lab.transport()
     lab.source = "live"
-    monkeypatch.setattr(lab, "transport", lambda *, for_one: transport())
+    monkeypatch.setattr(lab, "transport", lambda *, for_one: simulated)
     used = []
 
     def in_real_time(work: Coroutine[Any, Any, Any]) -> Any:

@@ -62,7 +62,7 @@ def clean(interaction: Interaction) -> Interaction:
     request = {
         "method": sent["method"],
         "uri": scrub.scrub_url(sent["uri"]),
-        "body": sent["body"] and to_text(scrub.scrub_json(to_bytes(sent["body"]))),
+        "body": sent["body"] and to_text(scrub.scrub(to_bytes(sent["body"]))),
         "headers": _shown(sent["headers"]),
     }
     if "status" not in response:
@@ -90,11 +90,13 @@ def reply(interaction: Interaction, pace: float) -> Reply:
     """Return the answer as a plan: the recorded chunks, or an event a chunk where nobody noted them.
 
     Args:
-        interaction: A clean one.
+        interaction: One that is clean but for what somebody has written into its body by hand.
         pace: 0 for all at once, 1 for the recorded times, 2 for twice as long.
     """
+    status = interaction["response"].get("status")
+    if status and scrub.suspicious(to_bytes(interaction["response"]["body"]["string"])):
+        interaction = clean(interaction)
     response, known = interaction["response"], ours(interaction)
-    status, failure = response.get("status"), known.get("failure")
     headers = response["headers"] if status else {}
     body = to_bytes(response["body"]["string"]) if status else b""
     headers_at = float(known.get("headers_at", 0.0)) * pace
@@ -106,11 +108,9 @@ def reply(interaction: Interaction, pace: float) -> Reply:
         chunks, times = _EVENT.findall(body) if _is_stream(headers, [body]) else [body], times[:1]
         chunks = [chunk for chunk in chunks if chunk]
     times += [times[-1] if times else headers_at] * (len(chunks) - len(times))
-    broke = None
+    failure = known.get("failure")
     if failure:
-        plainest = "ReadError" if status else "ConnectError"
-        name = failure["name"] if failure["name"] in FAILURES else plainest
-        broke = Failure(float(failure["at"]) * pace, name, str(failure["message"]))
+        failure = Failure(float(failure["at"]) * pace, {name: name for name in FAILURES}[failure["name"]], str(failure["message"]))
     extensions: dict[str, Any] = {SOURCE: "cassette", RECORDED_FROM: str(known.get("source") or "")}
     reason = str((status or {}).get("message") or "")
     if reason.isascii() and reason:
@@ -120,7 +120,7 @@ def reply(interaction: Interaction, pace: float) -> Reply:
         [(name.encode("ascii", "replace"), value.encode("utf-8", "replace")) for name, values in headers.items() for value in values],
         headers_at,
         [Piece(at, chunk) for at, chunk in zip(times, chunks, strict=False)],
-        broke,
+        failure,
         extensions,
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
 from llmlab.wire.tape.matching import Index, Wanted, wanted_by
 
+_AFTER_MESSAGES = b',"model":'
+_END = 300
 _LOOKED_AT = 2_000
 _COMPARED = 20
 _SHOWN = 8
@@ -42,7 +43,7 @@ def explain(path: Path, wanted: Wanted, index: Index) -> str:
 def nearest(wanted: Wanted, index: Index) -> int | None:
     """Return the number of the recorded request that differs least in its text; of those with the same path and model, if any.
 
-    The work is bounded: in a big cassette, requests are first compared by how they end.
+    The work is bounded: in a big cassette, requests are first compared by how their messages end, before the model in canonical JSON.
     """
     from rapidfuzz import process
     from rapidfuzz.distance import Levenshtein
@@ -52,27 +53,13 @@ def nearest(wanted: Wanted, index: Index) -> int | None:
     candidates = [number for number, likeness in enumerate(alike) if likeness == most]
     step = -(-len(candidates) // _LOOKED_AT) or 1
     texts = {number: wanted_by(index.interactions[number]).text for number in candidates[::step]}
-    ends = {number: _end(text) for number, text in texts.items()}
-    best = process.extract(_end(wanted.text), ends, scorer=Levenshtein.normalized_similarity, limit=_COMPARED)
+    sent, *ends = (text.split(_AFTER_MESSAGES)[0][-_END:] for text in (wanted.text, *texts.values()))
+    best = process.extract(sent, dict(zip(texts, ends, strict=True)), scorer=Levenshtein.normalized_similarity, limit=_COMPARED)
     return min(
         (number for _, _, number in best),
         key=lambda number: (Levenshtein.distance(wanted.text[:_LONGEST], texts[number][:_LONGEST]), number),
         default=None,
     )
-
-
-def _end(text: bytes) -> str:
-    """Return what is likely to tell requests apart: the end of the last message or of the input."""
-    body = _parsed(text)
-    asked = (body.get("messages") or body.get("input")) if isinstance(body, dict) else body
-    return str(asked[-1:] if isinstance(asked, list) else asked)[-300:]
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text.decode("utf-8", "replace")
 
 
 def _title(wanted: Wanted) -> str:
@@ -94,8 +81,10 @@ def _leaves(wanted: Wanted) -> dict[str, str]:
         else:
             leaves[name or "body"] = json.dumps(value, ensure_ascii=False)
 
-    with suppress(RecursionError):
-        add("", _parsed(wanted.text))
+    try:
+        add("", json.loads(wanted.text))
+    except (ValueError, RecursionError):
+        add("", wanted.text.decode("utf-8", "replace"))
     return leaves
 
 

@@ -3,21 +3,16 @@
 Two kinds: headers that are secret by name, and text that has the shape of a key wherever it stands. Each is replaced by `[scrubbed]`;
 every other byte stays. A key that a model writes comes in pieces, cut by the network or spread over the deltas of a stream, so a stream
 is also read as the texts that its deltas spell. Not found: a key in the log probabilities of its tokens, or behind JSON escapes of plain
-letters in an answer.
+letters.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
-
-from pydantic_core import from_json
-
-from llmlab.protocol import canonical
 
 PLACEHOLDER = "[scrubbed]"
 SECRET_HEADERS = frozenset(
@@ -40,24 +35,16 @@ _HINT_A, _HINT_UNDERSCORE = re.compile(rb"A(?:[KS]IA|Iza)"), re.compile(rb"_[A-Z
 _QUERY = re.compile(r"(?<=[?&])(api[-_]?key|key|token|access_token|sig|signature|subscription-key)=[^&#]*", re.IGNORECASE)
 _EVENT = re.compile(rb"^data:.*", re.MULTILINE)
 _PLACE = re.compile(rb'"(?:index|output_index|content_index|item_id)"\s*:\s*(?:\d+|"[^"]*")')
-_DELTA = re.compile(
-    rb'"(content|arguments|refusal|reasoning_content|reasoning|delta|text)"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"'
-)
-
-
-class Span(NamedTuple):
-    """A part of a body."""
-
-    start: int
-    """Its first byte."""
-    end: int
-    """The byte after its last."""
+_DELTA = re.compile(rb'"(content|arguments|refusal|reasoning_content|reasoning|delta|text)"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 
 
 class Edit(NamedTuple):
     """A part of a body, and what stands there instead."""
 
-    span: Span
+    start: int
+    """Its first byte."""
+    end: int
+    """The byte after its last."""
     text: bytes
     """The placeholder; empty for the later pieces of a secret that comes in several."""
 
@@ -84,18 +71,7 @@ def scrub_body(data: bytes, lengths: Sequence[int], *, stream: bool = False) -> 
     """
     if stream:
         data, lengths = _edited(data, lengths, _strands(data))
-    return _edited(data, lengths, [[Span(0, len(data))]])
-
-
-def scrub_json(data: bytes) -> bytes:
-    """Return `data` without secrets; JSON is also searched as it reads without its escapes."""
-    data = scrub(data)
-    if b"\\u" in data:
-        with suppress(ValueError, RecursionError):
-            plain = canonical.dumps(from_json(data))
-            if (clean := scrub(plain)) != plain:
-                return clean
-    return data
+    return _edited(data, lengths, [[slice(0, len(data))]])
 
 
 def scrub_text(text: str) -> str:
@@ -116,54 +92,44 @@ def scrub_header(name: str, value: str) -> str:
     return PLACEHOLDER if name.lower() in SECRET_HEADERS else scrub_text(value)
 
 
-def _strands(data: bytes) -> Iterable[list[Span]]:
+def _strands(data: bytes) -> Iterable[list[slice]]:
     """Return, for each text that the deltas of a stream spell, where its pieces stand.
 
     What belongs together is told by the field's name and the indices in its event: of the choice, the tool call, the output item.
     """
-    strands: dict[tuple[bytes, ...], list[Span]] = {}
+    strands: dict[tuple[bytes, ...], list[slice]] = {}
     for event in _EVENT.finditer(data):
         places = _PLACE.findall(event[0])
         for delta in _DELTA.finditer(data, *event.span()):
-            strands.setdefault((delta[1], *places), []).append(Span(*delta.span(2)))
+            strands.setdefault((delta[1], *places), []).append(slice(*delta.span(2)))
     return strands.values()
 
 
-def _edited(data: bytes, lengths: Sequence[int], texts: Iterable[list[Span]]) -> tuple[bytes, Sequence[int]]:
+def _edited(data: bytes, lengths: Sequence[int], texts: Iterable[list[slice]]) -> tuple[bytes, Sequence[int]]:
     """Return `data` without the secrets that `texts` spell, each of them pieces of `data`, and the new lengths of its chunks."""
     edits: list[Edit] = []
     for pieces in texts:
-        text = b"".join([data[start:end] for start, end in pieces])
-        if suspicious(text):
-            for secret in _SECRET.finditer(text):
-                edits += _back(Span(*secret.span()), pieces)
+        text = b"".join([data[piece] for piece in pieces])
+        for secret in _SECRET.finditer(text) if suspicious(text) else ():
+            at, mark = 0, PLACEHOLDER.encode()
+            for piece in pieces:
+                first, last = max(secret.start() - at, 0), min(secret.end() - at, piece.stop - piece.start)
+                if first < last:
+                    edits.append(Edit(piece.start + first, piece.start + last, mark))
+                    mark = b""
+                at += piece.stop - piece.start
     if not edits:
         return data, lengths
     edits.sort()
     parts, at = [], 0
-    for (start, end), text in edits:
-        parts += [data[at:start], text]
-        at = end
+    for edit in edits:
+        parts += [data[at : edit.start], edit.text]
+        at = edit.end
     edges = [_moved(edge, edits) for edge in accumulate(lengths, initial=0)]
     return b"".join([*parts, data[at:]]), [after - before for before, after in pairwise(edges)]
 
 
-def _back(secret: Span, pieces: list[Span]) -> Iterator[Edit]:
-    """Yield what to do in the body about a `secret` in the text that `pieces` of it spell."""
-    at, text = 0, PLACEHOLDER.encode()
-    for start, end in pieces:
-        first, last = max(secret.start, at), min(secret.end, at + end - start)
-        if first < last:
-            yield Edit(Span(start + first - at, start + last - at), text)
-            text = b""
-        at += end - start
-
-
 def _moved(edge: int, edits: list[Edit]) -> int:
     """Return where the edge of a chunk stands after `edits`."""
-    shift = 0
-    for (start, end), text in edits:
-        if start >= edge:
-            break
-        shift += len(text) - (min(end, edge) - start)
-    return edge + shift
+    shifts = (len(edit.text) - (min(edit.end, edge) - edit.start) for edit in edits if edit.start < edge)
+    return edge + sum(shifts)

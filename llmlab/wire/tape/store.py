@@ -15,8 +15,7 @@ from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from warnings import warn
+from typing import Any, NamedTuple
 
 from llmlab.errors import BadInput, BrokenCassette, CassetteError, CassetteInUse, LlmlabError
 from llmlab.wire.tape import file
@@ -28,6 +27,18 @@ try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
+
+
+class _Line(NamedTuple):
+    """A finished interaction in the journal."""
+
+    number: int
+    """Its place in the order of sending."""
+    interaction: Interaction
+    about: dict[str, Any]
+    """What the file says of a recording."""
+    same: tuple[bytes, str]
+    """The same for every recording of the same request."""
 
 
 class Store:
@@ -77,15 +88,12 @@ class Store:
             raise CassetteError(f"cannot record into {self.path}: {error.strerror}. Choose another folder.") from error
         self._lock = weakref.finalize(self, os.close, self._handle)
         try:
-            data = self.journal.read_bytes()
-            if not data.endswith(b"\n") and data:
-                warn(f"{self.journal}: the recording was cut off in the middle of an interaction, which is dropped", stacklevel=4)
-                os.ftruncate(self._handle, data.rfind(b"\n") + 1)
             left = self._refresh()
             if self.contents.foreign:
                 raise BadInput(f"{self.path} is in another recorder's format, which is read and not written. Record into another file.")
             if left:
                 self._write()
+            os.ftruncate(self._handle, 0)  # what is left is an interaction that did not finish
         except BaseException:
             self._unlock()
             raise
@@ -144,14 +152,14 @@ class Store:
         self.existed = self._filed is not None or bool(lines)
         self.contents = self._filed or Contents()
         if lines:
-            new = [interaction for _, interaction, _ in lines]
-            again = {wanted_by(interaction).same for interaction in new}
+            again = {line.same for line in lines}
             old = [interaction for interaction in self.contents.interactions if wanted_by(interaction).same not in again]
-            self.contents = Contents([*old, *new], {**self.contents.metadata, OURS: lines[-1][2]}, self.contents.foreign)
+            new = [line.interaction for line in sorted(lines, key=lambda line: line.number)]
+            self.contents = Contents([*old, *new], {**self.contents.metadata, OURS: lines[-1].about}, self.contents.foreign)
         return bool(lines)
 
-    def _lines(self) -> list[tuple[int, Interaction, dict[str, Any]]]:
-        """Return the lines of the journal in the order of sending; one that somebody is just writing is none yet."""
+    def _lines(self) -> list[_Line]:
+        """Return the lines of the journal; one that somebody is just writing is none yet."""
         try:
             *lines, _ = self.journal.read_bytes().split(b"\n")
         except FileNotFoundError:
@@ -162,15 +170,14 @@ class Store:
         for count, line in enumerate(lines, 1):
             try:
                 number, interaction, about = json.loads(line)
-                wanted_by(interaction)
+                entries.append(_Line(int(number), interaction, about, wanted_by(interaction).same))
             except (ValueError, TypeError, KeyError) as error:
                 advice = "Delete that line to keep the others, or the file to lose them."
                 raise BrokenCassette(f"{self.journal}, line {count}: {error!r}. {advice}") from error
-            entries.append((number, interaction, about))
-        return sorted(entries, key=lambda entry: int(entry[0]))
+        return entries
 
     def _write(self) -> None:
-        """Write the file anew, with all that there is, and empty the journal."""
+        """Write the file anew, with all that there is."""
         sources = Counter(str(ours(interaction).get("source") or "unknown") for interaction in self.contents.interactions)
         self.contents.metadata[OURS]["sources"] = dict(sorted(sources.items()))
         draft = Path(f"{self.path}.tmp")
@@ -186,7 +193,6 @@ class Store:
                 folder = os.open(self.path.parent, os.O_RDONLY)
                 os.fsync(folder)
                 os.close(folder)
-            os.ftruncate(self._handle, 0)
         except OSError as error:
             raise CassetteError(
                 f"{self.path} cannot be written: {error.strerror or error}. Nothing is lost: what was recorded is in "
