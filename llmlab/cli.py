@@ -105,9 +105,7 @@ def lab(
     free_port(port)
     written = prepare(folder, reset=reset)
     if written:
-        out.print(
-            f"wrote {', '.join(written)} to {escape(str(folder))}/; what you change there stays (llmlab lab --reset brings the originals back)"
-        )
+        out.print(f"wrote {', '.join(written)} to {escape(str(folder))}/; what you change there stays until llmlab lab --reset")
     raise typer.Exit(subprocess.call(command(folder, port=port, browser=browser)))
 
 

@@ -127,9 +127,8 @@ def simulate(work: Coroutine[Any, Any, T], *, seed: int = 0, on_start: Callable[
 
     Raises:
         WaitingForever: All tasks wait for something that can't happen.
-        NotInVirtualTime: `work` opened a socket, used the sync client, started a thread (Python 3.11 cannot tell), or this was called
-        within a
-            simulation.
+        NotInVirtualTime: `work` opened a socket, used the sync client or started a thread (which Python 3.11 cannot tell), or this was
+            called within a simulation.
         SimulationError: A task ignores that it is cancelled.
 
     Notebook: 00_start_here.ipynb

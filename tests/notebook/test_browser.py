@@ -79,6 +79,16 @@ def pixels(page: Any) -> list[int]:
     return page.locator(".jupyter-widgets.widget-image").evaluate_all("images => images.map(image => image.naturalWidth)")
 
 
+def scroll_to(page: Any, wanted: Any) -> None:
+    """Scroll until it is there: JupyterLab draws only the cells that are seen."""
+    until = time.monotonic() + SECONDS / 1000
+    while not wanted.count():
+        assert time.monotonic() < until, "the panel never came"
+        page.locator(".jp-WindowedPanel-outer").evaluate("panel => panel.scrollBy(0, 700)")
+        page.wait_for_timeout(300)
+    wanted.scroll_into_view_if_needed()
+
+
 def test_run_all_and_a_moved_slider_give_a_new_sentence_and_a_picture(address: str) -> None:
     from playwright.sync_api import expect, sync_playwright
 
@@ -91,8 +101,7 @@ def test_run_all_and_a_moved_slider_give_a_new_sentence_and_a_picture(address: s
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         sentence = page.locator(".llmlab-sentence")
-        sentence.wait_for(state="attached")
-        sentence.scroll_into_view_if_needed()
+        scroll_to(page, sentence)
         expect(sentence).to_contain_text("First word after")
         before = sentence.inner_text()
         assert "4.0" == page.locator(".widget-readout").first.inner_text()
