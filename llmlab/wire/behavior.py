@@ -3,8 +3,6 @@
 It finds the sentences of the prompt's documents that fit the question and says them. So prompts matter: what a prompt doesn't ask for
 (citations, JSON, "say that you don't know") it does not reliably do, and even what it asks for comes at a rate. The rates are `Habits`;
 every decision is a keyed draw, so the same attempt gets the same answer, and another attempt another one.
-
-Notebook: 04_hallucination.ipynb
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ from llmlab.protocol import draws
 from llmlab.protocol.identity import Stamper
 from llmlab.wire.tape.interaction import Interaction, reply
 from llmlab.wire.tape.matching import Index, wanted
-from llmlab.wire.tape.nearest import explain
 from llmlab.wire.tape.recording import Recording
 from llmlab.wire.tape.store import Store
 from llmlab.wire.transport import TIMED, Planned, Reply, real_time
@@ -98,7 +98,11 @@ class Cassette(Planned):
         self._records = mode in ("new_episodes", "all") or (mode == "once" and not self._store.existed)
         if self._records:
             self._store.begin()
-        self._sent = 0
+        self._sent = count(1)
+        self._index: Index | None = None
+        self._answers: dict[tuple[int, float], Reply] = {}
+        self._played: Counter[int] = Counter()
+        self._asked: Counter[int] = Counter()
         self._rewind()
         self.reset()
 
@@ -132,26 +136,29 @@ class Cassette(Planned):
         """
         stamp = self._stamper.stamp(request)
         with self._lock:
-            if self._records and self.record_mode != "new_episodes":
-                raise self._elsewhere()
-            if self._index is None:
-                self._index = Index(self._interactions)
-            asked = wanted(request, stamp)
-            takes = self._index.takes(asked)
+            anew = self._records and self.record_mode != "new_episodes"
+            index = self._index = self._index or Index(() if anew else self._interactions)
+            asked = wanted(request.method, str(request.url), request.content, stamp.body)
+            takes = index.takes(asked)
+            if not takes and self._records:
+                raise _Elsewhere(partial(self._record, next(self._sent)))
             if not takes:
-                self.missed += not self._records
-                if self._records or (self.inner is not None and self.record_mode == "none"):
-                    raise self._elsewhere()
-                raise CassetteMiss(explain(self.path, asked, self._index))
+                self.missed += 1
+                if self.inner is not None and self.record_mode == "none":
+                    raise _Elsewhere(None)
+                raise CassetteMiss(index.explain(self.path, asked))
             if stamp.identity and len(takes) > 1:
                 at = draws.choice(range(len(takes)), self.seed, "Cassette", "take", *stamp.key)
             else:
-                at = self._asked[asked.same] % len(takes)
-                self._asked[asked.same] += 1
+                at = self._asked[takes[0]] % len(takes)
+                self._asked[takes[0]] += 1
             number = takes[at]
             self._played[number] += 1
             self.replayed += 1
-            answer = self._answer(number, 0.0 if request.extensions.get(TIMED) else self.pace)
+            pace = 0.0 if request.extensions.get(TIMED) else self.pace
+            if (number, pace) not in self._answers:
+                self._answers[number, pace] = reply(self._interactions[number], pace)
+            answer = self._answers[number, pace]
             return replace(answer, extensions={**answer.extensions, TAKE: (at, len(takes)), REUSED: self._played[number] > 1})
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -203,40 +210,15 @@ class Cassette(Planned):
             await self.inner.aclose()
 
     def __repr__(self) -> str:
-        parts = [repr(str(self.path))]
-        if self.inner is not None:
-            parts.append(repr(self.inner))
-        if self.record_mode != "none":
-            parts.append(f"record_mode={self.record_mode!r}")
-        if self.pace:
-            parts.append(f"pace={self.pace:g}")
-        return f"Cassette({', '.join([*parts, f'seed={self.seed}'])})"
+        return f"Cassette({str(self.path)!r}, {self.inner!r}, {self.record_mode!r}, pace={self.pace:g}, seed={self.seed})"
 
     def _rewind(self) -> None:
         """Start with what is in the file now."""
         self._interactions = self._store.contents.interactions
-        self._index: Index | None = None
-        self._answers: dict[tuple[int, float], Reply] = {}
-        self._played: Counter[int] = Counter()
-        self._asked: Counter[tuple[bytes, str]] = Counter()
-
-    def _answer(self, number: int, pace: float) -> Reply:
-        answer = self._answers.get((number, pace))
-        if answer is None:
-            try:
-                answer = self._answers[number, pace] = reply(self._interactions[number], pace)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise BrokenCassette(
-                    f"{self.path}, interaction {number + 1}: what llmlab wrote under 'llmlab' is damaged ({error!r})"
-                ) from error
-        return answer
-
-    def _elsewhere(self) -> _Elsewhere:
-        """Return the signal that the transport behind answers, recorded if that is what the cassette does."""
-        if not self._records:
-            return _Elsewhere(None)
-        self._sent += 1
-        return _Elsewhere(partial(self._record, self._sent))
+        self._index = None
+        self._answers.clear()
+        self._played.clear()
+        self._asked.clear()
 
     def _record(self, number: int, interaction: Interaction) -> None:
         with self._lock:

@@ -206,7 +206,7 @@ def find(documents: tuple[Document, ...], question: str) -> Found:
     def use(sentence: Sentence) -> float:
         new = math.fsum(weight for word, weight in asked.items() if word in sentence.words and word not in best.words) / total
         follows = sentence.document == best.document and abs(sentence.place - best.place) == 1
-        return _ADDED * new + whole[sentence] + _NEXT * follows + _BEST_FOR_PART * (sentence in winners)
+        return round(_ADDED * new + whole[sentence] + _NEXT * follows + _BEST_FOR_PART * (sentence in winners), 9)
 
     also = sorted(ranked[1:14], key=lambda sentence: (-use(sentence), sentence.document, sentence.place))[:3]
     said = shelf.titles[best.document].union(best.words, *(sentence.words for sentence in also[:2]))
@@ -228,7 +228,7 @@ def _scores(asked: dict[str, float], shelf: _Shelf) -> dict[Sentence, float]:
         title = math.fsum(weight for word, weight in titles[sentence.document].items() if word not in sentence.words)
         long = 1 - _LENGTH + _LENGTH * len(sentence.words) / _MEAN_WORDS
         place = _PER_DOCUMENT * documents[sentence.document] - _PER_PLACE * sentence.document
-        scores[sentence] = (own / long + _PER_TITLE * title) / total + place
+        scores[sentence] = round((own / long + _PER_TITLE * title) / total + place, 9)
     return scores
 
 

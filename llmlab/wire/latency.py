@@ -2,8 +2,6 @@
 
 An answer's time has two parts: until the first token, and per token after it. Each is drawn from a `Spread`: a floor below which nothing
 goes, a body, and a rare slow mode. A log-normal alone has neither the floor nor the second mode, and fits most measured times badly.
-
-Notebook: 01_latency_variance.ipynb
 """
 
 from __future__ import annotations

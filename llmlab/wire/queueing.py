@@ -2,8 +2,6 @@
 
 A provider answers so many requests at once; who comes later waits for the earliest free slot, first come, first served. Nothing is
 simulated step by step: a heap of the times at which slots come free says at once how long a new request waits.
-
-Notebook: 03_retries_and_fallbacks.ipynb
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 A bucket starts full, holds one minute's worth, and refills evenly. A request must find enough in both of its buckets, else it is refused
 and takes nothing. The headers tell what is left, in the provider's own words and Go's notation of durations.
-
-Notebook: 03_retries_and_fallbacks.ipynb
 """
 
 from __future__ import annotations

@@ -79,7 +79,11 @@ def noisy() -> Any:
     cell = new_code_cell(
         "slider", execution_count=1, outputs=[output], metadata={"execution": {"iopub.status.busy": "now"}, "tags": ["kept"]}
     )
-    metadata = {"widgets": {}, "kernelspec": {"name": "mine", "display_name": "Mine"}, "language_info": {"version": "3.12.1"}}
+    metadata = {
+        "widgets": {},
+        "kernelspec": {"name": "mine", "display_name": "Mine"},
+        "language_info": {"name": "python", "version": "3.12.1"},
+    }
     return new_notebook(cells=[cell, new_markdown_cell("")], metadata=metadata)
 
 

@@ -16,9 +16,22 @@ def tool(name: str, description: str, required: tuple[str, ...] = (), **properti
     return Tool(name=name, description=description, parameters={"type": "object", "properties": properties, "required": list(required)})
 
 
-WEATHER = tool("get_weather", "Get the current weather in a given location", ("location",), location={"type": "string"}, unit={"enum": ["celsius", "fahrenheit"]})
+WEATHER = tool(
+    "get_weather",
+    "Get the current weather in a given location",
+    ("location",),
+    location={"type": "string"},
+    unit={"enum": ["celsius", "fahrenheit"]},
+)
 ORDER = tool("find_order", "Find an order of the customer by its number", ("order_id",), order_id={"type": "string"})
-MAIL = tool("send_mail", "Send an email to the customer", ("email", "text"), email={"type": "string"}, text={"type": "string"}, copies={"type": "integer"})
+MAIL = tool(
+    "send_mail",
+    "Send an email to the customer",
+    ("email", "text"),
+    email={"type": "string"},
+    text={"type": "string"},
+    copies={"type": "integer"},
+)
 
 
 def made(question: str, *tools: Tool, choice: str = "auto", parallel: bool = True, seed: int = 0) -> tuple[Call, ...]:
@@ -33,7 +46,8 @@ def arguments(*found: Call) -> list[dict[str, Any]]:
 def test_the_tool_that_fits_the_question_is_called() -> None:
     (call,) = made("Where is my order ORD-1042, can you find it?", WEATHER, ORDER)
     assert ("find_order", {"order_id": "ORD-1042"}) == (call.name, json.loads(call.arguments))
-    assert call.id.startswith("call_") and 29 == len(call.id)
+    assert call.id.startswith("call_")
+    assert 29 == len(call.id)
 
 
 def test_a_question_about_two_things_makes_two_calls() -> None:
@@ -51,7 +65,9 @@ def test_no_tool_is_called_where_none_fits() -> None:
 
 
 def test_a_tool_that_is_required_or_named_is_called_all_the_same() -> None:
-    assert ["get_weather"] == [call.name for call in made("Do you like bread and butter on a sunny morning?", WEATHER, ORDER, choice="required")]
+    assert ["get_weather"] == [
+        call.name for call in made("Do you like bread and butter on a sunny morning?", WEATHER, ORDER, choice="required")
+    ]
     assert ["find_order"] == [call.name for call in made("What's the weather in Rome?", WEATHER, ORDER, choice="=find_order")]
 
 

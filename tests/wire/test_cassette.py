@@ -28,7 +28,7 @@ from llmlab.protocol.identity import request as identity
 from llmlab.wire import Cassette
 from llmlab.wire.cassette import REUSED, TAKE
 from llmlab.wire.client import client, sync_client
-from llmlab.wire.interaction import RECORDED_FROM
+from llmlab.wire.tape.interaction import RECORDED_FROM
 from llmlab.wire.transport import SOURCE, TIMED, Failure, Piece, Planned, Reply
 
 URL = "https://api.openai.com/v1/chat/completions"

@@ -122,7 +122,8 @@ def test_any_text_survives_both_ways(parts: list[str]) -> None:
 
 def test_letters_belong_to_their_key() -> None:
     assert letters(24, "a", 1) == letters(24, "a", 1) != letters(24, "a", 2)
-    assert 24 == len(letters(24, "a")) and letters(24, "a").isalnum()
+    assert 24 == len(letters(24, "a"))
+    assert letters(24, "a").isalnum()
 
 
 def test_the_models_are_listed_with_their_snapshots() -> None:

@@ -22,7 +22,12 @@ def result(name: str) -> dict[str, str]:
     [
         (None, "Missing required parameter: 'messages'.", "messages", "missing_required_parameter"),
         ("Hello", "Invalid type for 'messages': expected an array of objects, but got a string instead.", "messages", "invalid_type"),
-        ([], "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.", "messages", "empty_array"),
+        (
+            [],
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+            "messages",
+            "empty_array",
+        ),
         (["Hello"], "Invalid type for 'messages[0]': expected an object, but got a string instead.", "messages[0]", "invalid_type"),
         ([{"content": "x"}], "Missing required parameter: 'messages[0].role'.", "messages[0].role", "missing_required_parameter"),
         (
@@ -41,25 +46,41 @@ def result(name: str) -> dict[str, str]:
         ),
         (
             [{"role": "user", "content": "x" * 10_485_761}],
-            "Invalid 'messages[0].content': string too long. Expected a string with maximum length 10485760, but got a string with length 10485761 instead.",
+            "Invalid 'messages[0].content': string too long. Expected a string with maximum length 10485760, but got a string "
+            "with length 10485761 instead.",
             "messages[0].content",
             "string_above_max_length",
         ),
-        ([{"role": "user", "content": ["x"]}], "Invalid type for 'messages[0].content[0]': expected an object, but got a string instead.", "messages[0].content[0]", "invalid_type"),
+        (
+            [{"role": "user", "content": ["x"]}],
+            "Invalid type for 'messages[0].content[0]': expected an object, but got a string instead.",
+            "messages[0].content[0]",
+            "invalid_type",
+        ),
         (
             [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
             "Invalid content type. image_url is only supported by certain models.",
             "messages.[0].content.[0].type",
             None,
         ),
-        ([{"role": "user", "content": [{"type": "text"}]}], "Missing required parameter: 'messages[0].content[0].text'.", "messages[0].content[0].text", "missing_required_parameter"),
+        (
+            [{"role": "user", "content": [{"type": "text"}]}],
+            "Missing required parameter: 'messages[0].content[0].text'.",
+            "messages[0].content[0].text",
+            "missing_required_parameter",
+        ),
         (
             [USER, result("call_1")],
             "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
             "messages.[1].role",
             None,
         ),
-        ([ASKING, {"role": "tool", "content": "42"}], "Missing required parameter: 'messages[1].tool_call_id'.", "messages[1].tool_call_id", "missing_required_parameter"),
+        (
+            [ASKING, {"role": "tool", "content": "42"}],
+            "Missing required parameter: 'messages[1].tool_call_id'.",
+            "messages[1].tool_call_id",
+            "missing_required_parameter",
+        ),
         (
             [ASKING, result("call_1"), USER],
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following "

@@ -39,7 +39,9 @@ def test_defaults() -> None:
 
 
 def test_what_is_accepted_and_changes_nothing() -> None:
-    parsed(top_p=0.9, presence_penalty=0.1, user="u", metadata={"a": "b"}, store=True, logit_bias={}, service_tier="auto", modalities=["text"])
+    parsed(
+        top_p=0.9, presence_penalty=0.1, user="u", metadata={"a": "b"}, store=True, logit_bias={}, service_tier="auto", modalities=["text"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,14 +61,34 @@ def test_what_is_accepted_and_changes_nothing() -> None:
             "temperature",
             "decimal_below_min_value",
         ),
-        ({"temperature": "hot"}, "Invalid type for 'temperature': expected a decimal, but got a string instead.", "temperature", "invalid_type"),
-        ({"top_p": 1.5}, "Invalid 'top_p': decimal above maximum value. Expected a value <= 1, but got 1.5 instead.", "top_p", "decimal_above_max_value"),
+        (
+            {"temperature": "hot"},
+            "Invalid type for 'temperature': expected a decimal, but got a string instead.",
+            "temperature",
+            "invalid_type",
+        ),
+        (
+            {"top_p": 1.5},
+            "Invalid 'top_p': decimal above maximum value. Expected a value <= 1, but got 1.5 instead.",
+            "top_p",
+            "decimal_above_max_value",
+        ),
         ({"stream": "yes"}, "Invalid type for 'stream': expected a boolean, but got a string instead.", "stream", "invalid_type"),
         ({"n": 0}, "Invalid 'n': integer below minimum value. Expected a value >= 1, but got 0 instead.", "n", "integer_below_min_value"),
-        ({"n": 129}, "Invalid 'n': integer above maximum value. Expected a value <= 128, but got 129 instead.", "n", "integer_above_max_value"),
+        (
+            {"n": 129},
+            "Invalid 'n': integer above maximum value. Expected a value <= 128, but got 129 instead.",
+            "n",
+            "integer_above_max_value",
+        ),
         ({"n": True}, "Invalid type for 'n': expected an integer, but got a boolean instead.", "n", "invalid_type"),
         ({"seed": 1.5}, "Invalid type for 'seed': expected an integer, but got a decimal instead.", "seed", "invalid_type"),
-        ({"max_tokens": 0}, "Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, but got 0 instead.", "max_tokens", "integer_below_min_value"),
+        (
+            {"max_tokens": 0},
+            "Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, but got 0 instead.",
+            "max_tokens",
+            "integer_below_min_value",
+        ),
         (
             {"max_completion_tokens": 20_000},
             "max_completion_tokens is too large: 20000. This model supports at most 16384 completion tokens, whereas you provided 20000.",
@@ -85,14 +107,24 @@ def test_what_is_accepted_and_changes_nothing() -> None:
             "stream_options",
             None,
         ),
-        ({"stream": True, "stream_options": 1}, "Invalid type for 'stream_options': expected an object, but got an integer instead.", "stream_options", "invalid_type"),
+        (
+            {"stream": True, "stream_options": 1},
+            "Invalid type for 'stream_options': expected an object, but got an integer instead.",
+            "stream_options",
+            "invalid_type",
+        ),
         (
             {"stream": True, "stream_options": {"include_usage": 1}},
             "Invalid type for 'stream_options.include_usage': expected a boolean, but got an integer instead.",
             "stream_options.include_usage",
             "invalid_type",
         ),
-        ({"stop": 5}, "Invalid type for 'stop': expected one of a string or array of strings, but got an integer instead.", "stop", "invalid_type"),
+        (
+            {"stop": 5},
+            "Invalid type for 'stop': expected one of a string or array of strings, but got an integer instead.",
+            "stop",
+            "invalid_type",
+        ),
         (
             {"stop": list("abcde")},
             "Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array with length 5 instead.",
@@ -102,8 +134,18 @@ def test_what_is_accepted_and_changes_nothing() -> None:
         ({"logprobs": True}, "You are not allowed to request logprobs from this model.", None, None),
         ({"modalities": ["audio"]}, "Invalid value: '['audio']'. Supported values are: 'text'.", "modalities", "invalid_value"),
         ({"reasoning_effort": "low"}, "Unrecognized request argument supplied: reasoning_effort", None, None),
-        ({"response_format": "json"}, "Invalid type for 'response_format': expected an object, but got a string instead.", "response_format", "invalid_type"),
-        ({"response_format": {}}, "Missing required parameter: 'response_format.type'.", "response_format.type", "missing_required_parameter"),
+        (
+            {"response_format": "json"},
+            "Invalid type for 'response_format': expected an object, but got a string instead.",
+            "response_format",
+            "invalid_type",
+        ),
+        (
+            {"response_format": {}},
+            "Missing required parameter: 'response_format.type'.",
+            "response_format.type",
+            "missing_required_parameter",
+        ),
         (
             {"response_format": {"type": "xml"}},
             "Invalid value: 'xml'. Supported values are: 'json_object', 'json_schema', and 'text'.",
@@ -116,7 +158,12 @@ def test_what_is_accepted_and_changes_nothing() -> None:
             "messages",
             None,
         ),
-        ({"response_format": {"type": "json_schema"}}, "Missing required parameter: 'response_format.json_schema'.", "response_format.json_schema", "missing_required_parameter"),
+        (
+            {"response_format": {"type": "json_schema"}},
+            "Missing required parameter: 'response_format.json_schema'.",
+            "response_format.json_schema",
+            "missing_required_parameter",
+        ),
         (
             {"response_format": {"type": "json_schema", "json_schema": {}}},
             "Missing required parameter: 'response_format.json_schema.name'.",
@@ -130,7 +177,12 @@ def test_what_is_accepted_and_changes_nothing() -> None:
             "missing_required_parameter",
         ),
         (
-            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": {"type": "object", "properties": {}}}}},
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "x", "strict": True, "schema": {"type": "object", "properties": {}}},
+                }
+            },
             "Invalid schema for response_format 'x': In context=(), 'additionalProperties' is required to be supplied and to be false.",
             "response_format",
             None,
@@ -148,7 +200,10 @@ def test_a_reasoning_model_refuses_what_it_does_not_support() -> None:
     assert (expected, "unsupported_parameter") == ((refusal := refused("gpt-5.2", max_tokens=10)).message, refusal.code)
     expected = "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported."
     assert (expected, "unsupported_value") == ((refusal := refused("gpt-5.2", temperature=0)).message, refusal.code)
-    assert "Supported values are: 'none', 'minimal', 'low', 'medium', 'high', and 'xhigh'." in refused("gpt-5.2", reasoning_effort="max").message
+    assert (
+        "Supported values are: 'none', 'minimal', 'low', 'medium', 'high', and 'xhigh'."
+        in refused("gpt-5.2", reasoning_effort="max").message
+    )
 
 
 def test_a_reasoning_model_accepts_the_rest() -> None:

@@ -7,7 +7,10 @@ import pytest
 from llmlab.wire.chat_errors import Refusal
 from llmlab.wire.chat_tools import Tool, tool_choice_in, tools_in
 
-FIND = {"type": "function", "function": {"name": "find", "description": "Find an order.", "parameters": {"type": "object", "properties": {}}}}
+FIND = {
+    "type": "function",
+    "function": {"name": "find", "description": "Find an order.", "parameters": {"type": "object", "properties": {}}},
+}
 TOOLS = (Tool(name="find", description="", parameters={}),)
 
 
@@ -22,7 +25,8 @@ TOOLS = (Tool(name="find", description="", parameters={}),)
         ([{"type": "function", "function": {}}], "Missing required parameter: 'tools[0].function.name'."),
         (
             [{"type": "function", "function": {"name": "find it"}}],
-            "Invalid 'tools[0].function.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.",
+            "Invalid 'tools[0].function.name': string does not match pattern. "
+            "Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.",
         ),
         (
             [FIND, {"type": "function", "function": {"name": "x", "parameters": 5}}],
@@ -42,13 +46,21 @@ def test_wrong_tools_are_refused_in_openais_words(tools: Any, message: str) -> N
 
 def test_tools_are_read() -> None:
     assert () == tools_in({})
-    assert (Tool(name="find", description="Find an order.", parameters={"type": "object", "properties": {}}),) == tools_in({"tools": [FIND]})
+    assert (Tool(name="find", description="Find an order.", parameters={"type": "object", "properties": {}}),) == tools_in(
+        {"tools": [FIND]}
+    )
     assert {"type": "object", "properties": {}} == tools_in({"tools": [{"type": "function", "function": {"name": "now"}}]})[0].parameters
 
 
 @pytest.mark.parametrize(
     ("choice", "expected"),
-    [(None, "auto"), ("none", "none"), ("auto", "auto"), ("required", "required"), ({"type": "function", "function": {"name": "find"}}, "=find")],
+    [
+        (None, "auto"),
+        ("none", "none"),
+        ("auto", "auto"),
+        ("required", "required"),
+        ({"type": "function", "function": {"name": "find"}}, "=find"),
+    ],
 )
 def test_a_choice_of_tool_is_understood(choice: Any, expected: str) -> None:
     assert expected == tool_choice_in({"tool_choice": choice}, TOOLS)

@@ -14,7 +14,8 @@ def found(text: str, *, plain: bool = True) -> list[Document]:
 
 
 def test_tagged_documents_have_an_id_and_a_title() -> None:
-    text = f'<document id="fees" title="What it costs">\n{FEES}\n</document>\n<document id=\'returns\'>{RETURNS}</document>\nQuestion: How much?'
+    text = f'<document id="fees" title="What it costs">\n{FEES}\n</document>\n'
+    text += f"<document id='returns'>{RETURNS}</document>\nQuestion: How much?"
     documents, rest = documents_in(text, plain=True)
     assert [Document("fees", "What it costs", FEES), Document("returns", "", RETURNS)] == documents
     assert "Question: How much?" == rest.strip()
@@ -41,14 +42,16 @@ def test_bracketed_documents_end_where_the_next_begins() -> None:
     text = f"Use these.\n\n[1] {FEES}\n[2] {RETURNS}\n\nWhat now?"
     documents, rest = documents_in(text, plain=True)
     assert [Document("1", "", FEES), Document("2", "", RETURNS)] == documents
-    assert "Use these." in rest and "What now?" in rest
+    assert "Use these." in rest
+    assert "What now?" in rest
 
 
 def test_headings_are_titles_unless_they_head_rules_or_the_question() -> None:
     text = f"# Instructions\nBe kind.\n\n## Fees\n{FEES}\n\n## Returns\n{RETURNS}\n\nHow much is express?"
     documents, rest = documents_in(text, plain=True)
     assert [Document("", "Fees", FEES), Document("", "Returns", RETURNS)] == documents
-    assert "Be kind." in rest and "How much is express?" in rest
+    assert "Be kind." in rest
+    assert "How much is express?" in rest
     assert [Document("", "Fees", FEES)] == found(f"## Fees\n{FEES}\n\n## Question\nHow much is it?")
     assert [Document("", "Fees", f"{FEES}\n\n{RETURNS}")] == found(f"## Fees\n{FEES}\n\n{RETURNS}")
 
@@ -71,7 +74,7 @@ def test_rules_short_remarks_and_questions_are_no_documents() -> None:
 
 
 def test_a_tools_result_reads_like_a_document() -> None:
-    assert 'The ship_date is 2.' != flat('{"ship_date": 2, "state": "sent"}')
+    assert "The ship_date is 2." != flat('{"ship_date": 2, "state": "sent"}')
     assert "The ship date is 2. The state is sent." == flat('{"ship_date": 2, "state": "sent"}')
     assert "[1, 2]" == flat("[1, 2]")
     assert "It is sunny." == flat("It is sunny.")

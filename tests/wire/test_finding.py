@@ -10,7 +10,9 @@ SHIPPING = Document(
     "Standard shipping is free from $60. Express shipping costs $18, whatever the value of the order. We do not ship to Puerto Rico.",
 )
 RETURNS = Document(
-    "returns", "Returning a machine", "A machine can be returned within 45 days of delivery. The refund is made within 7 business days. Keep the foam."
+    "returns",
+    "Returning a machine",
+    "A machine can be returned within 45 days of delivery. The refund is made within 7 business days. Keep the foam.",
 )
 BOTH = (SHIPPING, RETURNS)
 

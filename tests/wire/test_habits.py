@@ -18,11 +18,24 @@ def test_the_tiers_differ_and_so_do_the_snapshots_of_main() -> None:
     assert fast.made_up > main.made_up > strong.made_up
     assert fast.admits_if_asked < main.admits_if_asked < strong.admits_if_asked
     assert fast.broken_format > main.broken_format > strong.broken_format
-    assert newer.verbosity > main.verbosity and newer.broken_format < main.broken_format and newer.cites_if_asked < main.cites_if_asked
+    assert newer.verbosity > main.verbosity
+    assert newer.broken_format < main.broken_format
+    assert newer.cites_if_asked < main.cites_if_asked
     assert strong.reasoning_tokens > 0 == main.reasoning_tokens
 
 
-@pytest.mark.parametrize("change", [{"made_up": 1.1}, {"made_up": -0.1}, {"made_up": "0.5"}, {"made_up": True}, {"made_up": float("nan")}, {"further": -1}, {"first_token_factor": -2}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"made_up": 1.1},
+        {"made_up": -0.1},
+        {"made_up": "0.5"},
+        {"made_up": True},
+        {"made_up": float("nan")},
+        {"further": -1},
+        {"first_token_factor": -2},
+    ],
+)
 def test_rates_are_shares(change: dict) -> None:
     with pytest.raises(BadInput, match=f"Habits: {next(iter(change))} is a"):
         replace(HABITS["gpt-4o-2024-08-06"], **change)
@@ -52,7 +65,11 @@ def test_some_models_may_be_named(names: object) -> None:
 
 def test_a_name_may_be_moved_to_another_snapshot_or_other_habits() -> None:
     _, habits = served({"gpt-4o": "gpt-4o-2024-11-20", "fast": replace(HABITS["gpt-4o-mini-2024-07-18"], made_up=1.0)})
-    assert ("gpt-4o-2024-11-20", 1.0, "gpt-5.2-2025-12-11") == (habits["gpt-4o"].snapshot, habits["gpt-4o-mini"].made_up, habits["gpt-5.2"].snapshot)
+    assert ("gpt-4o-2024-11-20", 1.0, "gpt-5.2-2025-12-11") == (
+        habits["gpt-4o"].snapshot,
+        habits["gpt-4o-mini"].made_up,
+        habits["gpt-5.2"].snapshot,
+    )
     assert "gpt-4o-2024-08-06" == habits["gpt-4o-2024-08-06"].snapshot
 
 

@@ -89,7 +89,9 @@ def test_formats_are_met(name: str) -> None:
     filled(record(value={"type": "string", "format": name}))
 
 
-@pytest.mark.parametrize("pattern", [r"^\d+$", r"^[A-Z]{3}-\d{4}$", r"^\d{4}-\d{2}-\d{2}$", r"^[a-z]+$", r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$", "shipping"])
+@pytest.mark.parametrize(
+    "pattern", [r"^\d+$", r"^[A-Z]{3}-\d{4}$", r"^\d{4}-\d{2}-\d{2}$", r"^[a-z]+$", r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$", "shipping"]
+)
 def test_common_patterns_are_met(pattern: str) -> None:
     filled(record(value={"type": "string", "pattern": pattern}))
 
@@ -126,16 +128,30 @@ def test_a_source_that_may_be_missing_is_missing_where_nothing_is_known() -> Non
 def test_references_and_combinations_are_followed() -> None:
     schema = {
         "$defs": {"Price": record(amount={"type": "number"}, currency={"enum": ["USD"]})},
-        **record(price={"$ref": "#/$defs/Price"}, both={"allOf": [{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, {"properties": {"b": {"type": "boolean"}}, "required": ["b"]}]}),
+        **record(
+            price={"$ref": "#/$defs/Price"},
+            both={
+                "allOf": [
+                    {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
+                    {"properties": {"b": {"type": "boolean"}}, "required": ["b"]},
+                ]
+            },
+        ),
     }
     assert {"price": {"amount": 18.0, "currency": "USD"}, "both": {"a": 18, "b": True}} == filled(schema)
 
 
 def test_recursion_ends() -> None:
-    node = record(value={"type": "integer"}, children={"type": "array", "items": {"$ref": "#/$defs/Node"}}, next={"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]})
+    node = record(
+        value={"type": "integer"},
+        children={"type": "array", "items": {"$ref": "#/$defs/Node"}},
+        next={"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]},
+    )
     filled({"$defs": {"Node": node}, "$ref": "#/$defs/Node"})
     filled({"type": "object", "properties": {"answer": {"type": "string"}, "next": {"$ref": "#"}}, "required": ["answer"]})
-    filled({"$defs": {"T": {"type": ["object", "null"], "properties": {"t": {"$ref": "#/$defs/T"}}, "required": ["t"]}}, "$ref": "#/$defs/T"})
+    filled(
+        {"$defs": {"T": {"type": ["object", "null"], "properties": {"t": {"$ref": "#/$defs/T"}}, "required": ["t"]}}, "$ref": "#/$defs/T"}
+    )
     tree = {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/T"}, "minItems": 1}, {"type": "integer"}]}
     filled({"$defs": {"T": tree}, "$ref": "#/$defs/T"})
     fill({"$ref": "#"}, FACTS, partial(uniform, 0))
@@ -171,7 +187,10 @@ def schemas() -> st.SearchStrategy[dict[str, Any]]:
         lambda inner: st.one_of(
             st.builds(lambda items, low: {"type": "array", "items": items, "minItems": low, "maxItems": low + 2}, inner, st.integers(0, 3)),
             st.builds(lambda options: {"anyOf": options}, st.lists(inner, min_size=1, max_size=3)),
-            st.builds(lambda fields: record(**fields), st.dictionaries(st.sampled_from(["answer", "sources", "score", "id", "x", "is_known"]), inner, max_size=4)),
+            st.builds(
+                lambda fields: record(**fields),
+                st.dictionaries(st.sampled_from(["answer", "sources", "score", "id", "x", "is_known"]), inner, max_size=4),
+            ),
         ),
         max_leaves=8,
     )
@@ -202,7 +221,10 @@ def test_whatever_the_schema_the_value_fits(schema: dict[str, Any], known: bool,
             record(a={"anyOf": [{"type": "null"}, {"type": "object"}]}),
             "In context=('properties', 'a', 'anyOf', '1'), 'additionalProperties' is required to be supplied and to be false.",
         ),
-        ({"$defs": {"A": {"type": "object"}}, **record()}, "In context=('$defs', 'A'), 'additionalProperties' is required to be supplied and to be false."),
+        (
+            {"$defs": {"A": {"type": "object"}}, **record()},
+            "In context=('$defs', 'A'), 'additionalProperties' is required to be supplied and to be false.",
+        ),
         (record(a={"enum": ["x"]}, b={"anyOf": [{"type": "null"}, {"type": "string"}]}, c=True), None),
     ],
 )

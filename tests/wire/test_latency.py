@@ -74,8 +74,10 @@ def test_draws_are_whole_microseconds_above_the_floor_and_repeatable(name: str, 
     one = preset(name)
     first, speed = one.first_token_seconds(3, number), one.seconds_per_token(3, number)
     assert (first, speed) == (one.first_token_seconds(3, number), one.seconds_per_token(3, number))
-    assert first == round(first, 6) and speed == round(speed, 6)
-    assert first >= one.first_token.floor and speed >= one.per_token.floor
+    assert first == round(first, 6)
+    assert speed == round(speed, 6)
+    assert first >= one.first_token.floor
+    assert speed >= one.per_token.floor
     assert one.completion_tokens(3, number) >= 1
 
 

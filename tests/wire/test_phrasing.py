@@ -21,7 +21,9 @@ def draw(seed: int) -> Callable[..., float]:
 def test_sentences_are_joined_to_as_few_as_asked_for() -> None:
     assert " ".join(SENTENCES) == phrasing.joined(SENTENCES, None) == phrasing.joined(SENTENCES, 4)
     assert "Express shipping costs $18; the refund takes 7 days. We do not ship to Guam; Keep the foam." == phrasing.joined(SENTENCES, 2)
-    assert "Express shipping costs $18; the refund takes 7 days; we do not ship to Guam; keep the foam." == phrasing.joined(SENTENCES, 1, "please keep the foam")
+    assert "Express shipping costs $18; the refund takes 7 days; we do not ship to Guam; keep the foam." == phrasing.joined(
+        SENTENCES, 1, "please keep the foam"
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,10 @@ def test_the_words_of_the_prompt_are_said_if_it_has_any() -> None:
     assert (3, 2, 0) == (len(asked), len(unasked), len(asked & unasked))
 
 
-@given(st.integers(0, 10_000), st.sampled_from([*SENTENCES, "The Hearth is never too hot.", "Ask Maria about it.", "Nice bread.", "It takes 1,450 W or 2.4 GHz."]))
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([*SENTENCES, "The Hearth is never too hot.", "Ask Maria about it.", "Nice bread.", "It takes 1,450 W or 2.4 GHz."]),
+)
 def test_a_changed_fact_is_another_fact(seed: int, sentence: str) -> None:
     changed = phrasing.changed_fact(sentence, SENTENCES, draw(seed))
     assert sentence != changed
@@ -107,7 +112,7 @@ def test_an_invention_is_confident_and_fits_the_question(question: str, expected
 
 
 def test_json_is_spoiled_in_the_ways_of_models() -> None:
-    text = json.dumps({"answer": "It's \"free\"", "known": True, "citations": ["fees"]})
+    text = json.dumps({"answer": 'It\'s "free"', "known": True, "citations": ["fees"]})
     spoiled = {phrasing.broken_json(text, draw(seed)) for seed in range(200)}
 
     def loads(value: str) -> bool:

@@ -54,8 +54,11 @@ def test_tokens_run_out_as_well() -> None:
 
 def test_a_request_that_never_fits_is_told_so_and_not_to_wait() -> None:
     over = Quota(Limits(tokens_per_minute=100), 0.0).charge(101, 0.0)
-    assert over is not None and over.wait_seconds is None
-    assert over.message("gpt-4o").startswith("Request too large for gpt-4o in organization org-llmlab on tokens per min (TPM): Limit 100, Requested 101.")
+    assert over is not None
+    assert over.wait_seconds is None
+    assert over.message("gpt-4o").startswith(
+        "Request too large for gpt-4o in organization org-llmlab on tokens per min (TPM): Limit 100, Requested 101."
+    )
     assert [] == over.headers()
 
 

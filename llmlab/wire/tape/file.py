@@ -120,6 +120,9 @@ def _native(request: dict[str, Any], response: dict[str, Any]) -> Interaction:
     method, uri = request["method"], request["url"] if "url" in request else request["uri"]
     if not isinstance(method, str) or not isinstance(uri, str) or not urlsplit(uri):
         raise TypeError("its request's method or uri is no text")
+    known = response.get(OURS) or {}
+    for word in f"{known.get('headers_at', 0)} {known.get('chunks', '')} {known.get('at', '')}".split():
+        float(word)
     sent = json.dumps(request["parsed_body"]) if "parsed_body" in request else request.get("body")
     headers, body = _lists(response.get("headers")), response.get("body")
     if "url" in request:
@@ -127,8 +130,8 @@ def _native(request: dict[str, Any], response: dict[str, Any]) -> Interaction:
     if "parsed_body" in response:
         body = json.dumps(response.pop("parsed_body"))
         headers = {name: values for name, values in headers.items() if name.lower() not in ("content-length", "content-encoding")}
-    if "status" in response or not response[OURS]["failure"]:
-        if not isinstance(response["status"], dict) or response["status"].get("code") not in range(100, 1000):
+    if "status" in response or not known.get("failure"):
+        if response["status"]["code"] not in range(100, 1000):
             raise ValueError("its response has no status code")
         text = _text(body.get("string") if isinstance(body, dict) else body)
         response |= {"headers": headers, "body": {"string": text}}

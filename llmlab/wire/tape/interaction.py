@@ -70,19 +70,20 @@ def clean(interaction: Interaction) -> Interaction:
     headers, known = _shown(response["headers"]), ours(interaction)
     names = {name.lower(): name for name in headers}
     stored = to_bytes(response["body"]["string"])
-    chunks = _split(stored, _lengths(known.get("chunks", ""), len(stored))) or ([stored] if stored else [])
+    chunks: Sequence[bytes] = _split(stored, _lengths(known.get("chunks", ""), len(stored))) or ([stored] if stored else [])
     encoding = names.get("content-encoding", "")
     if encoding:
         plain = _decompressed(chunks, ",".join(headers[encoding]))
         if plain is not None or is_text(response["body"]["string"]):  # text was decoded by whoever recorded it
             chunks = chunks if plain is None else plain
             del headers[encoding]
-    body, lengths = scrub.scrub_body(b"".join(chunks), [len(chunk) for chunk in chunks], stream=_is_stream(headers, chunks))
+    chunks = scrub.scrub_chunks(chunks, stream=_is_stream(headers, chunks))
+    body = b"".join(chunks)
     if "content-length" in names and (body != stored or encoding not in headers):
         headers[names["content-length"]] = [str(len(body))]
     changed = {**response, "headers": headers, "body": {"string": to_text(body)}}
     if "chunks" in known:
-        changed[OURS] = {**known, "chunks": joined(lengths)}
+        changed[OURS] = {**known, "chunks": joined(map(len, chunks))}
     return {"request": request, "response": changed}
 
 

@@ -1,4 +1,4 @@
-"""Which recorded answer belongs to a request.
+"""Which recorded answer belongs to a request; and where none does, which is the nearest, and what differs.
 
 Two requests are the same when their method, their path after the API's version (with its query) and their JSON in canonical form are.
 Headers never count. The host counts only where the same request was recorded from several.
@@ -7,21 +7,30 @@ Headers never count. The host counts only where the same request was recorded fr
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import httpx2
 from pydantic_core import from_json
 
 from llmlab.protocol import canonical
-from llmlab.protocol.identity import Stamp
 from llmlab.wire.tape import scrub
 from llmlab.wire.tape.interaction import Interaction, ours, to_bytes
 
 _VERSION = re.compile(r"^(?P<prefix>.*?)/v\d+(?:alpha|beta)?\d*(?=/)")
+_AFTER_MESSAGES = b',"model":'
+"""What follows the messages in canonical JSON."""
+_END = 300
+_LOOKED_AT = 2_000
+_COMPARED = 20
+_LONGEST = 20_000
+_SHOWN = 8
+_WIDTH = 50
 
 
 class Place(NamedTuple):
@@ -46,11 +55,6 @@ class Wanted(NamedTuple):
     text: bytes
     """The body in canonical form, without secrets."""
 
-    @property
-    def same(self) -> tuple[bytes, str]:
-        """The same for every request that asks for the same of the same site."""
-        return self.digest, self.place.site
-
 
 class Index:
     """The interactions of a cassette by what was asked for.
@@ -60,13 +64,12 @@ class Index:
     """
 
     def __init__(self, interactions: Sequence[Interaction]) -> None:
-        self.interactions = interactions
-        self.asked: list[tuple[str, str]] = []
-        """The path and the model of each interaction."""
+        self._interactions = interactions
+        self._asked: list[tuple[str, str]] = []
         self._recorded: dict[bytes, dict[str, list[int]]] = {}
         for number, interaction in enumerate(interactions):
             asked = wanted_by(interaction)
-            self.asked.append((asked.place.path, asked.model))
+            self._asked.append((asked.place.path, asked.model))
             self._recorded.setdefault(asked.digest, {}).setdefault(asked.place.site, []).append(number)
         for sites in self._recorded.values():
             for site, numbers in sites.items():
@@ -80,44 +83,71 @@ class Index:
         sites = self._recorded.get(wanted.digest, {})
         return next(iter(sites.values())) if len(sites) == 1 else sites.get(wanted.place.site, ())
 
-    def sites(self, wanted: Wanted) -> list[str]:
-        """Return the sites from which the same request was recorded, in recorded order."""
-        return list(self._recorded.get(wanted.digest, {}))
+    def nearest(self, wanted: Wanted) -> int | None:
+        """Return the number of the recorded request that differs least in its text; of those with the same path and model, if any.
 
+        The work is bounded: in a big cassette, requests are first compared by how their messages end.
+        """
+        from rapidfuzz import process
+        from rapidfuzz.distance import Levenshtein
 
-def wanted(request: httpx2.Request, stamp: Stamp) -> Wanted:
-    """Return what `request`, whose body was read, asks for."""
-    return _wanted(request.method, str(request.url), request.content, stamp.body)
+        likeness = [(path == wanted.place.path) * (1 + (model == wanted.model)) for path, model in self._asked]
+        most = max(likeness, default=0)
+        alike = [number for number, same in enumerate(likeness) if same == most]
+        texts = {number: wanted_by(self._interactions[number]).text for number in alike[:: len(alike) // _LOOKED_AT + 1]}
+        sent, *ends = (text.split(_AFTER_MESSAGES)[0][-_END:] for text in (wanted.text, *texts.values()))
+        found = process.extract(sent, dict(zip(texts, ends, strict=True)), scorer=Levenshtein.normalized_similarity, limit=_COMPARED)
+        distances = [(Levenshtein.distance(wanted.text[:_LONGEST], texts[number][:_LONGEST]), number) for _, _, number in found]
+        return min(distances)[1] if distances else None
+
+    def explain(self, path: Path, wanted: Wanted) -> str:
+        """Return what to say when nothing in the cassette at `path` answers: the nearest, what differs, and what to do."""
+        lines = [f"nothing recorded in {path} answers this request:", f"  {_title(wanted)}"]
+        number = self.nearest(wanted)
+        if number is None:
+            lines.append("It holds no interaction at all.")
+        elif sites := self._recorded.get(wanted.digest):
+            lines.append(f"It was recorded from {', '.join([*sites][:5])}, and the host must tell these apart: send it to one of them.")
+        else:
+            recorded = wanted_by(self._interactions[number])
+            was, now = _leaves(recorded), _leaves(wanted)
+            differing = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+            lines.append(f"nearest recorded request (interaction {number + 1} of {len(self._interactions)}):")
+            lines += [f"  {_title(recorded)}", "what differs, recorded -> sent:"]
+            lines += [f"  {name[:_WIDTH]}: {_pair(was.get(name, 'absent'), now.get(name, 'absent'))}" for name in differing[:_SHOWN]]
+            if len(differing) > _SHOWN:
+                lines.append(f"  and {len(differing) - _SHOWN} more")
+        lines.append("To record it: llmlab record")
+        lines.append(f"or, in Python: Cassette({str(path)!r}, inner=..., record_mode='new_episodes')")
+        return "\n".join(lines)
 
 
 def wanted_by(interaction: Interaction) -> Wanted:
     """Return what a recorded request asked for."""
     request = interaction["request"]
-    body = to_bytes(request["body"])
-    try:
+    body, parsed = to_bytes(request["body"]), None
+    with suppress(ValueError):
         parsed = from_json(body) if body else None
-    except ValueError:
-        parsed = None
-    return _wanted(request["method"], request["uri"], body, parsed)
+    return wanted(request["method"], request["uri"], body, parsed)
 
 
-def _wanted(method: str, url: str, body: bytes, parsed: Any) -> Wanted:
-    place, text = place_of(url), _text(body, parsed)
+def wanted(method: str, url: str, body: bytes, parsed: Any) -> Wanted:
+    """Return what a request asks for.
+
+    Args:
+        method: Its method.
+        url: Its URL.
+        body: Its body.
+        parsed: The JSON in its body; None where it is none.
+    """
+    place, text, model = place_of(url), scrub.scrub(body), ""
+    if parsed is not None:
+        with suppress(ValueError, RecursionError):
+            text = scrub.scrub(canonical.dumps(parsed))
+    if isinstance(parsed, dict) and isinstance(parsed.get("model"), str):
+        model = parsed["model"]
     digest = hashlib.blake2b(b"\n".join((method.upper().encode(), place.path.encode("utf-8", "surrogatepass"), text)), digest_size=16)
-    model = parsed.get("model") if isinstance(parsed, dict) else None
-    return Wanted(digest.digest(), method, place, model if isinstance(model, str) else "", text)
-
-
-def _text(body: bytes, parsed: Any) -> bytes:
-    """Return what is compared of a body: its canonical JSON, or its bytes where it is none."""
-    if parsed is None:
-        return scrub.scrub(body)
-    try:
-        text = canonical.dumps(parsed)
-        clean = scrub.scrub(text)
-        return text if clean is text else canonical.dumps(from_json(clean))
-    except (ValueError, RecursionError):
-        return scrub.scrub(body)
+    return Wanted(digest.digest(), method, place, model, text)
 
 
 @lru_cache(maxsize=4096)
@@ -131,3 +161,40 @@ def place_of(url: str) -> Place:
         prefix, path = version["prefix"], path[version.end() :]
     query = sorted(parse_qsl(parts.query, keep_blank_values=True))
     return Place(host + prefix, path + ("?" + "&".join(f"{name}={value}" for name, value in query) if query else ""))
+
+
+def _title(wanted: Wanted) -> str:
+    model = f", model {wanted.model}" if wanted.model else ""
+    return f"{wanted.method} {wanted.place.site} ...{wanted.place.path[:_WIDTH]} ({len(wanted.text):,} bytes{model})"
+
+
+def _leaves(wanted: Wanted) -> dict[str, str]:
+    """Return each value in a request by its place, as JSON."""
+    leaves = {"HTTP method": wanted.method, "URL path": wanted.place.path}
+
+    def add(name: str, value: Any) -> None:
+        if value and isinstance(value, dict):
+            for key, part in value.items():
+                add(f"{name}.{key}" if name else key, part)
+        elif value and isinstance(value, list):
+            for at, part in enumerate(value):
+                add(f"{name}[{at}]", part)
+        else:
+            leaves[name or "body"] = json.dumps(value, ensure_ascii=False)
+
+    try:
+        add("", json.loads(wanted.text))
+    except (ValueError, RecursionError):
+        add("", wanted.text.decode("utf-8", "replace"))
+    return leaves
+
+
+def _pair(was: str, now: str) -> str:
+    """Return both values, shortened around the first place where they differ."""
+    at = next((at for at, (one, other) in enumerate(zip(was, now, strict=False)) if one != other), min(len(was), len(now)))
+    return f"{_short(was, at)} -> {_short(now, at)}"
+
+
+def _short(text: str, at: int) -> str:
+    first = max(0, min(at - _WIDTH // 3, len(text) - _WIDTH))
+    return f"{'...' if first else ''}{text[first : first + _WIDTH]}{'...' if first + _WIDTH < len(text) else ''}"

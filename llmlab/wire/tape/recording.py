@@ -124,7 +124,7 @@ class Recording(httpx2.AsyncByteStream, httpx2.SyncByteStream):
         }
         sent = {"method": request.method, "uri": str(request.url), "body": to_text(request.content) or None, "headers": kept}
         interaction = clean({"request": sent, "response": response})
-        if by_client and response["headers"].get("content-length") != [str(len(body))]:
-            if "[DONE]" not in interaction["response"]["body"]["string"][-_TAIL:]:
-                interaction["response"][OURS]["abandoned"] = True
+        announced = by_client and response["headers"].get("content-length") == [str(len(body))]
+        if by_client and not announced and "[DONE]" not in interaction["response"]["body"]["string"][-_TAIL:]:
+            interaction["response"][OURS]["abandoned"] = True
         self._done(interaction)

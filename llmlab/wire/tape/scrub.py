@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
-from typing import NamedTuple
+from itertools import accumulate
 from urllib.parse import urlsplit, urlunsplit
 
 PLACEHOLDER = "[scrubbed]"
-SECRET_HEADERS = frozenset(
-    "api-key authorization cookie ocp-apim-subscription-key openai-organization openai-project "
-    "proxy-authorization set-cookie x-api-key x-goog-api-key".split()
+_SECRET_HEADER = re.compile(
+    "(x-|x-goog-)?api-key|(proxy-)?authorization|(set-)?cookie|ocp-apim-subscription-key|openai-(organization|project)", re.IGNORECASE
 )
-"""Headers whose value is never kept, by their lower-case names."""
 
 # A key begins where a word begins: "task-force-of-the-ministry" holds none. An escape in JSON or in a URL ends in a letter and is no word.
 _SECRET = re.compile(
@@ -30,23 +27,12 @@ _SECRET = re.compile(
     |gh[opsur]_[A-Za-z0-9]{16,} | github_pat_[A-Za-z0-9_]{16,} | xox[a-z]-[A-Za-z0-9-]{8,} | gsk_[A-Za-z0-9]{16,} | hf_[A-Za-z0-9]{16,})""",
     re.ASCII | re.VERBOSE,
 )
-_HINTS = (b"sk-", b"earer", b"EARER", b"xox")
-_HINT_A, _HINT_UNDERSCORE = re.compile(rb"A(?:[KS]IA|Iza)"), re.compile(rb"_[A-Za-z0-9_]{16}")
+_HINTS = (b"sk-", b"earer", b"EARER", b"xox", b"github_pat_")
+_HINT_A, _HINT_UNDERSCORE = re.compile(rb"A(?:[KS]IA|Iza)"), re.compile(rb"_[A-Za-z0-9]{16}")
 _QUERY = re.compile(r"(?<=[?&])(api[-_]?key|key|token|access_token|sig|signature|subscription-key)=[^&#]*", re.IGNORECASE)
 _EVENT = re.compile(rb"^data:.*", re.MULTILINE)
 _PLACE = re.compile(rb'"(?:index|output_index|content_index|item_id)"\s*:\s*(?:\d+|"[^"]*")')
 _DELTA = re.compile(rb'"(content|arguments|refusal|reasoning_content|reasoning|delta|text)"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
-
-
-class Edit(NamedTuple):
-    """A part of a body, and what stands there instead."""
-
-    start: int
-    """Its first byte."""
-    end: int
-    """The byte after its last."""
-    text: bytes
-    """The placeholder; empty for the later pieces of a secret that comes in several."""
 
 
 def suspicious(data: bytes) -> bool:
@@ -59,19 +45,27 @@ def scrub(data: bytes) -> bytes:
     return _SECRET.sub(PLACEHOLDER.encode(), data) if suspicious(data) else data
 
 
-def scrub_body(data: bytes, lengths: Sequence[int], *, stream: bool = False) -> tuple[bytes, Sequence[int]]:
-    """Return the body of an answer without secrets, and the lengths that its chunks have then.
-
-    There are as many chunks as before; a placeholder belongs to the chunk in which its secret began.
+def scrub_chunks(chunks: Sequence[bytes], *, stream: bool = False) -> Sequence[bytes]:
+    """Return the body of an answer without secrets, in as many chunks; a placeholder stands where its secret began.
 
     Args:
-        data: A whole body.
-        lengths: The lengths of its chunks (in bytes).
+        chunks: A whole body.
         stream: Whether it is a stream of events, whose deltas may spell a secret together.
     """
-    if stream:
-        data, lengths = _edited(data, lengths, _strands(data))
-    return _edited(data, lengths, [[slice(0, len(data))]])
+    data = b"".join(chunks)
+    instead: dict[int, bytes] = {}
+    for pieces in [*(_strands(data) if stream else ()), [slice(0, len(data))]]:
+        text = b"".join([data[piece] for piece in pieces])
+        if suspicious(text):
+            places = [place for piece in pieces for place in range(piece.start, piece.stop)]
+            for secret in _SECRET.finditer(text):
+                first, *rest = places[slice(*secret.span())]
+                instead = {first: PLACEHOLDER.encode(), **dict.fromkeys(rest, b""), **instead}
+    starts = accumulate(map(len, chunks), initial=0)
+    return [
+        b"".join([instead.get(place, data[place : place + 1]) for place in range(start, start + len(chunk))]) if instead else chunk
+        for start, chunk in zip(starts, chunks, strict=False)
+    ]
 
 
 def scrub_text(text: str) -> str:
@@ -89,7 +83,7 @@ def scrub_url(url: str) -> str:
 
 def scrub_header(name: str, value: str) -> str:
     """Return the value that header `name` may show."""
-    return PLACEHOLDER if name.lower() in SECRET_HEADERS else scrub_text(value)
+    return PLACEHOLDER if _SECRET_HEADER.fullmatch(name) else scrub_text(value)
 
 
 def _strands(data: bytes) -> Iterable[list[slice]]:
@@ -103,33 +97,3 @@ def _strands(data: bytes) -> Iterable[list[slice]]:
         for delta in _DELTA.finditer(data, *event.span()):
             strands.setdefault((delta[1], *places), []).append(slice(*delta.span(2)))
     return strands.values()
-
-
-def _edited(data: bytes, lengths: Sequence[int], texts: Iterable[list[slice]]) -> tuple[bytes, Sequence[int]]:
-    """Return `data` without the secrets that `texts` spell, each of them pieces of `data`, and the new lengths of its chunks."""
-    edits: list[Edit] = []
-    for pieces in texts:
-        text = b"".join([data[piece] for piece in pieces])
-        for secret in _SECRET.finditer(text) if suspicious(text) else ():
-            at, mark = 0, PLACEHOLDER.encode()
-            for piece in pieces:
-                first, last = max(secret.start() - at, 0), min(secret.end() - at, piece.stop - piece.start)
-                if first < last:
-                    edits.append(Edit(piece.start + first, piece.start + last, mark))
-                    mark = b""
-                at += piece.stop - piece.start
-    if not edits:
-        return data, lengths
-    edits.sort()
-    parts, at = [], 0
-    for edit in edits:
-        parts += [data[at : edit.start], edit.text]
-        at = edit.end
-    edges = [_moved(edge, edits) for edge in accumulate(lengths, initial=0)]
-    return b"".join([*parts, data[at:]]), [after - before for before, after in pairwise(edges)]
-
-
-def _moved(edge: int, edits: list[Edit]) -> int:
-    """Return where the edge of a chunk stands after `edits`."""
-    shifts = (len(edit.text) - (min(edit.end, edge) - edit.start) for edit in edits if edit.start < edge)
-    return edge + sum(shifts)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import weakref
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from llmlab.errors import BadInput, BrokenCassette, CassetteError, CassetteInUse, LlmlabError
 from llmlab.wire.tape import file
@@ -26,19 +27,9 @@ from llmlab.wire.tape.matching import wanted_by
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows
+    import msvcrt
+
     fcntl = None  # type: ignore[assignment]
-
-
-class _Line(NamedTuple):
-    """A finished interaction in the journal."""
-
-    number: int
-    """Its place in the order of sending."""
-    interaction: Interaction
-    about: dict[str, Any]
-    """What the file says of a recording."""
-    same: tuple[bytes, str]
-    """The same for every recording of the same request."""
 
 
 class Store:
@@ -69,7 +60,7 @@ class Store:
         if self.journal.exists():
             with suppress(LlmlabError):  # it is being recorded just now, or may not be written: what was read will do
                 self.begin()
-                self.end()
+            self.end()
 
     def begin(self) -> None:
         """Become the one who writes.
@@ -81,21 +72,21 @@ class Store:
         """
         if self._lock is not None:
             return
+        if self.contents.foreign:
+            raise BadInput(f"{self.path} is in another recorder's format, which is read and not written. Record into another file.")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._handle = self._locked()
+            self._handle = _locked(self.journal)
+        except BlockingIOError as error:
+            advice = "Wait until it is closed, or record into another file."
+            raise CassetteInUse(f"{self.path} is being recorded by another recorder. {advice}") from error
         except OSError as error:
             raise CassetteError(f"cannot record into {self.path}: {error.strerror}. Choose another folder.") from error
         self._lock = weakref.finalize(self, os.close, self._handle)
         try:
-            left = self._refresh()
-            if self.contents.foreign:
-                raise BadInput(f"{self.path} is in another recorder's format, which is read and not written. Record into another file.")
-            if left:
-                self._write()
-            os.ftruncate(self._handle, 0)  # what is left is an interaction that did not finish
+            self._settle()
         except BaseException:
-            self._unlock()
+            self._lock = self._lock()
             raise
 
     def append(self, number: int, interaction: Interaction) -> None:
@@ -109,8 +100,10 @@ class Store:
             CassetteError: It could not be written; earlier ones are safe.
         """
         self.begin()
+        now = float(os.environ.get("SOURCE_DATE_EPOCH") or datetime.now(UTC).timestamp())
+        day = self._recorded_at or datetime.fromtimestamp(now, UTC).date().isoformat()
         versions = {name: file.version(name) for name in ("httpx2", "llmlab", "openai", "vcrpy")}
-        line = [number, interaction, {"recorded_at": self._recorded_at or _today(), "versions": versions}]
+        line = [number, interaction, {"recorded_at": day, "versions": versions}]
         size = os.fstat(self._handle).st_size
         try:
             with open(self._handle, "ab", closefd=False) as journal:
@@ -133,99 +126,89 @@ class Store:
         if self._lock is None:
             return
         try:
-            if self._refresh():
-                self._write()
+            self._settle()
             with suppress(PermissionError):  # Windows lets nobody remove an open file; an empty one does no harm
                 self.journal.unlink(missing_ok=True)
         finally:
-            self._unlock()
+            self._lock = self._lock()
 
     def _refresh(self) -> bool:
-        """Read what changed on the disk, and return whether there is anything in the journal."""
-        seen: tuple[int, ...] | None = None
-        while seen != (now := _signature(self.path)):  # until nobody has written the file meanwhile
-            seen = now
-            if seen != self._seen:
-                self._filed = file.read(self.path)
-            lines = self._lines()
-            self._seen = seen
-        self.existed = self._filed is not None or bool(lines)
-        self.contents = self._filed or Contents()
-        if lines:
-            again = {line.same for line in lines}
-            old = [interaction for interaction in self.contents.interactions if wanted_by(interaction).same not in again]
-            new = [line.interaction for line in sorted(lines, key=lambda line: line.number)]
-            self.contents = Contents([*old, *new], {**self.contents.metadata, OURS: lines[-1].about}, self.contents.foreign)
-        return bool(lines)
-
-    def _lines(self) -> list[_Line]:
-        """Return the lines of the journal; one that somebody is just writing is none yet."""
+        """Read what changed on the disk, and return whether a journal holds anything."""
+        new, again, about, count = [], set(), {}, 0
         try:
-            *lines, _ = self.journal.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise BrokenCassette(f"{self.journal} cannot be read: {error.strerror}. It holds what was recorded last.") from error
-        entries = []
-        for count, line in enumerate(lines, 1):
-            try:
+            lines = self.journal.read_bytes().split(b"\n")[:-1] if self.journal.exists() else []  # the last one was cut off, or is empty
+            for count, line in enumerate(lines, 1):
                 number, interaction, about = json.loads(line)
-                entries.append(_Line(int(number), interaction, about, wanted_by(interaction).same))
-            except (ValueError, TypeError, KeyError) as error:
-                advice = "Delete that line to keep the others, or the file to lose them."
-                raise BrokenCassette(f"{self.journal}, line {count}: {error!r}. {advice}") from error
-        return entries
+                new.append((int(number), interaction))
+                again.add(_same(interaction))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            advice = "Delete that line to keep the others, or the file to lose what was recorded last."
+            raise BrokenCassette(f"{self.journal}, line {count}: {error!r}. {advice}") from error
+        seen = _signature(self.path)
+        if seen != self._seen:
+            self._filed, self._seen = file.read(self.path), seen
+        self.existed = self._filed is not None or bool(new)
+        self.contents = self._filed or Contents()
+        if new:
+            old = [interaction for interaction in self.contents.interactions if _same(interaction) not in again]
+            in_order = [interaction for _, interaction in sorted(new, key=lambda line: line[0])]
+            self.contents = Contents([*old, *in_order], {**self.contents.metadata, OURS: about}, self.contents.foreign)
+        return bool(new)
 
-    def _write(self) -> None:
-        """Write the file anew, with all that there is."""
-        sources = Counter(str(ours(interaction).get("source") or "unknown") for interaction in self.contents.interactions)
-        self.contents.metadata[OURS]["sources"] = dict(sorted(sources.items()))
-        draft = Path(f"{self.path}.tmp")
-        try:
-            with draft.open("wb") as written:
-                written.write(file.dump(self.path, self.contents))
-                written.flush()
-                os.fsync(written.fileno())
-            if self.path.exists():
-                draft.chmod(self.path.stat().st_mode & 0o777)
-            draft.replace(self.path)
-            if os.name == "posix":
-                folder = os.open(self.path.parent, os.O_RDONLY)
-                os.fsync(folder)
-                os.close(folder)
-        except OSError as error:
-            raise CassetteError(
-                f"{self.path} cannot be written: {error.strerror or error}. Nothing is lost: what was recorded is in "
-                f"{self.journal}, and goes into the file when the cassette is next opened."
-            ) from error
-        self._seen, self._filed = _signature(self.path), self.contents
-
-    def _locked(self) -> int:
-        """Return the journal, open and locked."""
-        while True:
-            handle = os.open(self.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    def _settle(self) -> None:
+        """Write the file anew where the journal holds anything, and empty the journal."""
+        if self._refresh():
+            sources = Counter(str(ours(interaction).get("source") or "unknown") for interaction in self.contents.interactions)
+            self.contents.metadata[OURS]["sources"] = dict(sorted(sources.items()))
+            draft = Path(f"{self.path}.tmp")
             try:
-                if fcntl is not None:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                else:  # pragma: no cover - Windows
-                    import msvcrt
-
-                    os.lseek(handle, 1 << 40, os.SEEK_SET)
-                    msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+                with draft.open("wb") as written:
+                    written.write(file.dump(self.path, self.contents))
+                    written.flush()
+                    os.fsync(written.fileno())
+                if self.path.exists():
+                    shutil.copymode(self.path, draft)
+                draft.replace(self.path)
+                if os.name == "posix":  # the new name is on the disk before the journal is emptied
+                    folder = os.open(self.path.parent, os.O_RDONLY)
+                    os.fsync(folder)
+                    os.close(folder)
             except OSError as error:
-                os.close(handle)
-                raise CassetteInUse(
-                    f"{self.path} is being recorded by somebody else. Wait until it has finished, close that cassette, or record elsewhere."
+                raise CassetteError(
+                    f"{self.path} cannot be written: {error.strerror or error}. Nothing is lost: what was recorded is in "
+                    f"{self.journal}, and goes into the file when the cassette is next opened."
                 ) from error
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(handle), self.journal.stat()):
-                    return handle
-            os.close(handle)  # its owner removed the file in between
+            self._seen, self._filed = _signature(self.path), self.contents
+        os.ftruncate(self._handle, 0)
 
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            self._lock()
-        self._lock = None
+
+def _locked(journal: Path) -> int:
+    """Return the journal, open and locked.
+
+    Raises:
+        BlockingIOError: Somebody else has locked it.
+    """
+    while True:
+        handle = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            if fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            else:  # pragma: no cover - Windows
+                os.lseek(handle, 1 << 40, os.SEEK_SET)
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            if os.path.samestat(os.fstat(handle), journal.stat()):
+                return handle
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                os.close(handle)
+                raise
+        os.close(handle)  # its owner removed the file in between
+
+
+def _same(interaction: Interaction) -> tuple[bytes, str]:
+    """Return what is the same for every recording of the same request."""
+    wanted = wanted_by(interaction)
+    return wanted.digest, wanted.place.site
 
 
 def _signature(path: Path) -> tuple[int, ...]:
@@ -235,9 +218,3 @@ def _signature(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
-
-
-def _today() -> str:
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    now = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
-    return now.date().isoformat()
