@@ -89,22 +89,24 @@ class Cassette(Planned):
         self._stamper = Stamper()
         self._store = Store(self.path, recorded_at=recorded_at)
         if not self._store.existed and (mode == "none" or inner is None):
-            raise BrokenCassette(
-                f"there is no recording in {self.path}. Record one: llmlab record, or Cassette({str(self.path)!r}, inner=..., "
-                "record_mode='once')"
-            )
+            advice = "Record one: llmlab record, or Cassette(path, inner=..., record_mode='once')"
+            raise BrokenCassette(f"there is no recording in {self.path}. {advice}")
         if inner is None and mode in ("new_episodes", "all"):
             raise BadInput(f"record_mode {mode!r} needs somebody to record from: Cassette(path, inner=..., record_mode={mode!r})")
         self._records = mode in ("new_episodes", "all") or (mode == "once" and not self._store.existed)
         if self._records:
             self._store.begin()
         self._sent = count(1)
+        self._rewind()
+        self.reset()
+
+    def _rewind(self) -> None:
+        """Start with what is in the file now."""
+        self._interactions = self._store.contents.interactions
         self._index: Index | None = None
         self._answers: dict[tuple[int, float], Reply] = {}
         self._played: Counter[int] = Counter()
         self._asked: Counter[int] = Counter()
-        self._rewind()
-        self.reset()
 
     def reset(self) -> None:
         """Forget what was replayed and counted, as if the cassette had just been opened."""
@@ -125,8 +127,7 @@ class Cassette(Planned):
     @property
     def metadata(self) -> dict[str, Any]:
         """What the file says of itself: recorded_at, sources, versions; empty for a recording by others."""
-        described = self._store.contents.metadata.get("llmlab")
-        return dict(described) if isinstance(described, dict) else {}
+        return dict(self._store.contents.metadata.get("llmlab", {}))
 
     def plan(self, request: httpx2.Request, now: float) -> Reply:
         """Return the recorded answer to `request`, whose body was read.
@@ -166,11 +167,8 @@ class Cassette(Planned):
         try:
             return await super().handle_async_request(request)
         except _Elsewhere as elsewhere:
-            done = elsewhere.done
-        if done is None:
-            response: httpx2.Response = await self.inner.handle_async_request(request)
-            return response
-        with Recording(request, asyncio.get_running_loop().time, done) as recording:
+            recording = Recording(request, asyncio.get_running_loop().time, elsewhere.done)
+        with recording:
             return recording.follow(await self.inner.handle_async_request(request))
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -178,11 +176,8 @@ class Cassette(Planned):
         try:
             return super().handle_request(request)
         except _Elsewhere as elsewhere:
-            done = elsewhere.done
-        if done is None:
-            response: httpx2.Response = self.inner.handle_request(request)
-            return response
-        with Recording(request, real_time, done) as recording:
+            recording = Recording(request, real_time, elsewhere.done)
+        with recording:
             return recording.follow(self.inner.handle_request(request))
 
     def flush(self) -> None:
@@ -211,14 +206,6 @@ class Cassette(Planned):
 
     def __repr__(self) -> str:
         return f"Cassette({str(self.path)!r}, {self.inner!r}, {self.record_mode!r}, pace={self.pace:g}, seed={self.seed})"
-
-    def _rewind(self) -> None:
-        """Start with what is in the file now."""
-        self._interactions = self._store.contents.interactions
-        self._index = None
-        self._answers.clear()
-        self._played.clear()
-        self._asked.clear()
 
     def _record(self, number: int, interaction: Interaction) -> None:
         with self._lock:

@@ -415,9 +415,8 @@ def test_killed_at_any_moment_it_loses_no_finished_interaction(path: Path) -> No
         assert "0\n1\n2\n3\n4\n" == process.stdout
         if session:
             with Path(f"{path}.journal").open("ab") as file:
-                file.write(b'{"number": 99, "requ')
-    with pytest.warns(UserWarning, match="cut off"):
-        cassette = Cassette(path, httpx2.MockTransport(lambda _: httpx2.Response(200, text="new")), "new_episodes")
+                file.write(b'[99, {"requ')
+    cassette = Cassette(path, httpx2.MockTransport(lambda _: httpx2.Response(200, text="new")), "new_episodes")
     assert 5 == len(cassette)
     with httpx2.Client(transport=cassette) as http:
         assert [f"answer to {n}" for n in range(5)] == [http.post(URL, content=str(n)).text for n in range(5)]
@@ -428,7 +427,7 @@ def test_killed_at_any_moment_it_loses_no_finished_interaction(path: Path) -> No
 
 def test_a_second_recorder_is_refused(path: Path) -> None:
     first = Cassette(path, Script(), "all")
-    with pytest.raises(CassetteInUse, match="is being recorded by another recorder in this process"):
+    with pytest.raises(CassetteInUse, match="is being recorded by another recorder"):
         Cassette(path, Script(), "new_episodes")
     fetched(first)
     assert b"answer 1" == fetched(Cassette(path))  # a reader is welcome, and sees what is finished
@@ -457,14 +456,6 @@ def test_bad_input_is_refused_with_advice(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="needs somebody to record from"):
             Cassette(tmp_path / "c.yaml", record_mode=mode)
     assert ["c.yaml", "empty.yaml"] == sorted(os.listdir(tmp_path))
-
-
-def test_damage_in_our_part_of_the_file_is_named_when_it_is_needed(tmp_path: Path) -> None:
-    path = tmp_path / "c.yaml"
-    record(path)
-    path.write_text(path.read_text().replace("chunks: '8'", "chunks: eight"))
-    with pytest.raises(BrokenCassette, match=r"c\.yaml, interaction 1: .* is damaged"):
-        fetched(Cassette(path))
 
 
 def test_the_synchronous_client_records_and_replays_too(path: Path) -> None:
@@ -565,9 +556,9 @@ def test_cancelled_before_an_answer_nothing_is_recorded(path: Path) -> None:
 def test_its_repr_shows_what_was_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     record(path)
-    assert f"Cassette({str(path)!r}, seed=0)" == repr(Cassette(path))
+    assert f"Cassette({str(path)!r}, None, 'none', pace=0, seed=0)" == repr(Cassette(path))
     cassette = Cassette(path, Cassette(path), "new_episodes", pace=0.5, seed=3)
-    assert f"Cassette({str(path)!r}, Cassette({str(path)!r}, seed=0), record_mode='new_episodes', pace=0.5, seed=3)" == repr(cassette)
+    assert f"Cassette({str(path)!r}, {cassette.inner!r}, 'new_episodes', pace=0.5, seed=3)" == repr(cassette)
 
 
 def test_closing_a_replay_without_anybody_behind_does_nothing(path: Path) -> None:
@@ -599,7 +590,5 @@ def test_the_work_of_a_replay_does_not_grow_with_the_file(tmp_path: Path) -> Non
             raise AssertionError("a replay goes through all interactions")
 
     cassette._interactions = Counting()
-    assert cassette._built is not None
-    cassette._built.interactions = cassette._interactions
     assert b"answer 300" == fetched(cassette, {"n": 299})
     assert {299} == set(looked_at)

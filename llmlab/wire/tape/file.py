@@ -17,6 +17,7 @@ go-vcr (`url` for `uri`, the status as `code`, bodies as plain text).
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import metadata
@@ -28,8 +29,10 @@ import yaml
 
 from llmlab.errors import BrokenCassette
 from llmlab.wire.tape.interaction import OURS, Interaction, clean, is_text, ours, to_bytes, to_text
+from llmlab.wire.transport import FAILURES
 
 _ADVICE = "Restore it, or move it away and record it again: llmlab record"
+_json = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
 @dataclass(slots=True)
@@ -57,9 +60,7 @@ def read(path: Path) -> Contents | None:
         data = (jsonserializer if path.suffix == ".json" else yamlserializer).deserialize(text) if text.strip() else None
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as error:
-        raise BrokenCassette(f"{path} cannot be read: {error.strerror or error}. {_ADVICE}") from error
-    except (ValueError, yaml.YAMLError, RecursionError) as error:  # which say where
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # which say where
         raise BrokenCassette(f"{path} cannot be read: {' '.join(str(error).split())}. {_ADVICE}") from error
     if data is None:
         return None
@@ -68,18 +69,19 @@ def read(path: Path) -> Contents | None:
     about, hidden = (found if isinstance(found, dict) else {} for found in (data.get("metadata"), data.get(OURS)))
     if "version" not in data and OURS in about:
         raise BrokenCassette(f"{path}, line {text.count(chr(10)) + 1}: the file is cut off. {_ADVICE}")
-    contents = Contents(metadata=about)
-    was_cleaned = OURS in about and about[OURS].get("versions", {}).get("llmlab") == version("llmlab")
-    for where, entries in (("interaction", data["interactions"]), (f"under {OURS}, interaction", hidden.get("interactions"))):
-        for number, entry in enumerate(entries or [], 1):
-            try:
+    contents, where = Contents(metadata=about), "metadata"
+    try:
+        was_cleaned = OURS in about and about[OURS].get("versions", {}).get("llmlab") == version("llmlab")
+        for kind, entries in (("interaction", data["interactions"]), (f"{OURS}, interaction", hidden.get("interactions"))):
+            for number, entry in enumerate(entries or [], 1):
+                where = f"{kind} {number}"
                 contents.foreign |= "url" in entry["request"] or "parsed_body" in {**entry["request"], **entry["response"]}
                 interaction = _native(entry["request"], dict(entry["response"]))
                 place = int(entry.get("position", len(contents.interactions)))
-                contents.interactions.insert(place, interaction if was_cleaned else clean(interaction))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                what = f"it has no {error}" if isinstance(error, KeyError) else error
-                raise BrokenCassette(f"{path}, {where} {number}: {what}. {_ADVICE}") from error
+                contents.interactions.insert(place, interaction if was_cleaned and ours(interaction) else clean(interaction))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise BrokenCassette(f"{path}, {where}: {what}. {_ADVICE}") from error
     return contents
 
 
@@ -105,10 +107,9 @@ def dump(path: Path, contents: Contents) -> bytes:
 @lru_cache
 def version(distribution: str) -> str:
     """Return the installed version of `distribution`."""
-    try:
+    with suppress(metadata.PackageNotFoundError):
         return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    return "unknown"
 
 
 def _native(request: dict[str, Any], response: dict[str, Any]) -> Interaction:
@@ -118,32 +119,27 @@ def _native(request: dict[str, Any], response: dict[str, Any]) -> Interaction:
         KeyError, TypeError, ValueError, AttributeError: A part is missing, or is something else.
     """
     method, uri = request["method"], request["url"] if "url" in request else request["uri"]
-    if not isinstance(method, str) or not isinstance(uri, str) or not urlsplit(uri):
+    if not isinstance(method, str) or not isinstance(uri, str) or not urlsplit(uri):  # which also raises ValueError
         raise TypeError("its request's method or uri is no text")
     known = response.get(OURS) or {}
-    for word in f"{known.get('headers_at', 0)} {known.get('chunks', '')} {known.get('at', '')}".split():
+    failure = known.get("failure") or {"at": 0, "name": "ReadError"}
+    for word in f"{known.get('headers_at', 0)} {known.get('chunks', '')} {known.get('at', '')} {failure['at']}".split():
         float(word)
-    sent = json.dumps(request["parsed_body"]) if "parsed_body" in request else request.get("body")
+    if failure["name"] not in FAILURES:
+        raise ValueError(f"there is no failure {failure['name']!r}")
+    sent = _json(request["parsed_body"]) if "parsed_body" in request else request.get("body")
     headers, body = _lists(response.get("headers")), response.get("body")
     if "url" in request:
         response["status"] = {"code": response["code"], "message": str(response.get("status", "")).partition(" ")[2]}
     if "parsed_body" in response:
-        body = json.dumps(response.pop("parsed_body"))
+        body = _json(response.pop("parsed_body"))
         headers = {name: values for name, values in headers.items() if name.lower() not in ("content-length", "content-encoding")}
     if "status" in response or not known.get("failure"):
         if response["status"]["code"] not in range(100, 1000):
             raise ValueError("its response has no status code")
-        text = _text(body.get("string") if isinstance(body, dict) else body)
-        response |= {"headers": headers, "body": {"string": text}}
-    return {
-        "request": {
-            "method": method,
-            "uri": uri,
-            "body": None if sent is None else _text(sent),
-            "headers": _lists(request.get("headers")),
-        },
-        "response": response,
-    }
+        response |= {"headers": headers, "body": {"string": _text(body.get("string") if isinstance(body, dict) else body)}}
+    sent = None if sent is None else _text(sent)
+    return {"request": {"method": method, "uri": uri, "body": sent, "headers": _lists(request.get("headers"))}, "response": response}
 
 
 def _lists(headers: dict[str, Any] | None) -> dict[str, list[str]]:
@@ -156,16 +152,12 @@ def _text(body: Any) -> str:
     if isinstance(body, str):
         return body
     if isinstance(body, dict | list | int | float):  # YAML took it for data
-        return json.dumps(body, separators=(",", ":"), default=str)
+        return _json(body)
     return to_text(b"".join(body if not isinstance(body, bytes) else [body]) if body else b"")
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
     """Writes texts of several lines as blocks. Only ASCII: vcrpy reads a file in the machine's own encoding."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Write everything where it stands."""
-        return True
 
 
 def _represented(dumper: Any, text: str) -> Any:

@@ -13,17 +13,19 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import accumulate, pairwise
 from typing import Any
 
 from llmlab.wire.tape import scrub
-from llmlab.wire.transport import FAILURES, SOURCE, Failure, Piece, Reply
+from llmlab.wire.transport import SOURCE, Failure, Piece, Reply
 
 Interaction = dict[str, Any]
 OURS = "llmlab"
 """The key of the response that holds what vcrpy has no place for."""
 RECORDED_FROM = "llmlab.recorded_from"
 """Response extension: who answered when a replayed answer was recorded; empty where the file does not say."""
-_EVENT = re.compile(rb".*?(?:\r?\n\r?\n|\Z)", re.DOTALL)
+_EVENT = re.compile(rb".+?(?:\r?\n\r?\n|\Z)", re.DOTALL)
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
@@ -70,16 +72,14 @@ def clean(interaction: Interaction) -> Interaction:
     headers, known = _shown(response["headers"]), ours(interaction)
     names = {name.lower(): name for name in headers}
     stored = to_bytes(response["body"]["string"])
-    chunks: Sequence[bytes] = _split(stored, _lengths(known.get("chunks", ""), len(stored))) or ([stored] if stored else [])
+    chunks: Sequence[bytes] = _split(stored, known.get("chunks", "")) or ([stored] if stored else [])
     encoding = names.get("content-encoding", "")
-    if encoding:
-        plain = _decompressed(chunks, ",".join(headers[encoding]))
-        if plain is not None or is_text(response["body"]["string"]):  # text was decoded by whoever recorded it
-            chunks = chunks if plain is None else plain
-            del headers[encoding]
+    if encoding and (plain := _decompressed(chunks, ",".join(headers[encoding]))) is not None:
+        chunks = plain
+        del headers[encoding]
     chunks = scrub.scrub_chunks(chunks, stream=_is_stream(headers, chunks))
     body = b"".join(chunks)
-    if "content-length" in names and (body != stored or encoding not in headers):
+    if "content-length" in names and (body != stored or (encoding and encoding not in headers)):
         headers[names["content-length"]] = [str(len(body))]
     changed = {**response, "headers": headers, "body": {"string": to_text(body)}}
     if "chunks" in known:
@@ -102,27 +102,18 @@ def reply(interaction: Interaction, pace: float) -> Reply:
     body = to_bytes(response["body"]["string"]) if status else b""
     headers_at = float(known.get("headers_at", 0.0)) * pace
     times = [float(word) * pace for word in str(known.get("at", "")).split()]
-    lengths = _lengths(known.get("chunks", ""), len(body))
-    if lengths:
-        chunks = _split(body, lengths)
-    else:  # somebody else recorded it, or has edited the body by hand
-        chunks, times = _EVENT.findall(body) if _is_stream(headers, [body]) else [body], times[:1]
-        chunks = [chunk for chunk in chunks if chunk]
+    chunks = _split(body, known.get("chunks", ""))
+    if not chunks:
+        chunks, times = _EVENT.findall(body) if _is_stream(headers, [body]) else [body] if body else [], times[:1]
     times += [times[-1] if times else headers_at] * (len(chunks) - len(times))
     failure = known.get("failure")
-    if failure:
-        failure = Failure(float(failure["at"]) * pace, {name: name for name in FAILURES}[failure["name"]], str(failure["message"]))
-    extensions: dict[str, Any] = {SOURCE: "cassette", RECORDED_FROM: str(known.get("source") or "")}
-    reason = str((status or {}).get("message") or "")
-    if reason.isascii() and reason:
-        extensions["reason_phrase"] = reason.encode()
     return Reply(
         int(status["code"]) if status else 0,
         [(name.encode("ascii", "replace"), value.encode("utf-8", "replace")) for name, values in headers.items() for value in values],
         headers_at,
         [Piece(at, chunk) for at, chunk in zip(times, chunks, strict=False)],
-        failure,
-        extensions,
+        Failure(float(failure["at"]) * pace, failure["name"], str(failure["message"])) if failure else None,
+        {SOURCE: "cassette", RECORDED_FROM: str(known.get("source") or "")},
     )
 
 
@@ -130,18 +121,10 @@ def _shown(headers: dict[str, list[str]]) -> dict[str, list[str]]:
     return {name: [scrub.scrub_header(name, value) for value in values] for name, values in headers.items()}
 
 
-def _lengths(chunks: Any, size: int) -> list[int]:
-    """Return the recorded lengths of the chunks of a body of `size` bytes, or none where they are not its."""
-    lengths = [int(word) for word in str(chunks).split()]
-    return lengths if sum(lengths) == size else []
-
-
-def _split(body: bytes, lengths: Sequence[int]) -> list[bytes]:
-    chunks, at = [], 0
-    for length in lengths:
-        chunks.append(body[at : at + length])
-        at += length
-    return chunks
+def _split(body: bytes, lengths: Any) -> list[bytes]:
+    """Return `body` in chunks of the recorded `lengths`; in none where nobody noted them, or somebody has edited it by hand."""
+    edges = list(accumulate(map(int, str(lengths).split()), initial=0))
+    return [body[start:end] for start, end in pairwise(edges)] if edges[-1] == len(body) else []
 
 
 def _is_stream(headers: dict[str, list[str]], chunks: Sequence[bytes]) -> bool:
@@ -152,12 +135,8 @@ def _is_stream(headers: dict[str, list[str]], chunks: Sequence[bytes]) -> bool:
 
 def _decompressed(chunks: Sequence[bytes], encoding: str) -> list[bytes] | None:
     """Return `chunks` without their gzip or deflate `encoding`, as many as there were, or None where that can't be done."""
-    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
-        return None
-    for window in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):
-        decoder = zlib.decompressobj(window)
-        try:
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    with suppress(zlib.error):
+        if encoding.lower() in ("gzip", "x-gzip", "deflate"):
             return [decoder.decompress(chunk) for chunk in chunks]
-        except zlib.error:
-            continue
-    return None
+    return list(chunks) if is_text(to_text(b"".join(chunks))) else None  # text was decoded by whoever recorded it

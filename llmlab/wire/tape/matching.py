@@ -49,9 +49,8 @@ class Wanted(NamedTuple):
     """The same for every request that asks for the same, wherever it is sent."""
     method: str
     place: Place
-    """Where it is sent."""
     model: str
-    """The model in its body; empty where there is none."""
+    """Empty where its body names none."""
     text: bytes
     """The body in canonical form, without secrets."""
 
@@ -117,9 +116,8 @@ class Index:
             lines += [f"  {name[:_WIDTH]}: {_pair(was.get(name, 'absent'), now.get(name, 'absent'))}" for name in differing[:_SHOWN]]
             if len(differing) > _SHOWN:
                 lines.append(f"  and {len(differing) - _SHOWN} more")
-        lines.append("To record it: llmlab record")
-        lines.append(f"or, in Python: Cassette({str(path)!r}, inner=..., record_mode='new_episodes')")
-        return "\n".join(lines)
+        in_python = f"or, in Python: Cassette({str(path)!r}, inner=..., record_mode='new_episodes')"
+        return "\n".join([*lines, "To record it: llmlab record", in_python])
 
 
 def wanted_by(interaction: Interaction) -> Wanted:
@@ -132,22 +130,14 @@ def wanted_by(interaction: Interaction) -> Wanted:
 
 
 def wanted(method: str, url: str, body: bytes, parsed: Any) -> Wanted:
-    """Return what a request asks for.
-
-    Args:
-        method: Its method.
-        url: Its URL.
-        body: Its body.
-        parsed: The JSON in its body; None where it is none.
-    """
-    place, text, model = place_of(url), scrub.scrub(body), ""
-    if parsed is not None:
-        with suppress(ValueError, RecursionError):
-            text = scrub.scrub(canonical.dumps(parsed))
-    if isinstance(parsed, dict) and isinstance(parsed.get("model"), str):
-        model = parsed["model"]
+    """Return what a request asks for; `parsed` is the JSON in its body, None where it is none."""
+    place, text = place_of(url), body
+    with suppress(ValueError, RecursionError):
+        text = body if parsed is None else canonical.dumps(parsed)
+    text = scrub.scrub(text)
     digest = hashlib.blake2b(b"\n".join((method.upper().encode(), place.path.encode("utf-8", "surrogatepass"), text)), digest_size=16)
-    return Wanted(digest.digest(), method, place, model, text)
+    model = parsed.get("model") if isinstance(parsed, dict) else None
+    return Wanted(digest.digest(), method, place, model if isinstance(model, str) else "", text)
 
 
 @lru_cache(maxsize=4096)
@@ -192,9 +182,6 @@ def _leaves(wanted: Wanted) -> dict[str, str]:
 def _pair(was: str, now: str) -> str:
     """Return both values, shortened around the first place where they differ."""
     at = next((at for at, (one, other) in enumerate(zip(was, now, strict=False)) if one != other), min(len(was), len(now)))
-    return f"{_short(was, at)} -> {_short(now, at)}"
-
-
-def _short(text: str, at: int) -> str:
-    first = max(0, min(at - _WIDTH // 3, len(text) - _WIDTH))
-    return f"{'...' if first else ''}{text[first : first + _WIDTH]}{'...' if first + _WIDTH < len(text) else ''}"
+    first = max(0, min(at - _WIDTH // 3, max(len(was), len(now)) - _WIDTH))
+    end = first + _WIDTH
+    return " -> ".join(f"{'...' if first else ''}{text[first:end]}{'...' if end < len(text) else ''}" for text in (was, now))

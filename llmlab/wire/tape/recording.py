@@ -27,27 +27,25 @@ class Recording(httpx2.AsyncByteStream, httpx2.SyncByteStream):
     Args:
         request: The request, whose body was read.
         clock: The clock in use.
-        done: Called once with the finished interaction, without secrets.
+        done: Called once with the finished interaction, without secrets; None where nobody wants it.
     """
 
-    def __init__(self, request: httpx2.Request, clock: Callable[[], float], done: Callable[[Interaction], None]) -> None:
+    def __init__(self, request: httpx2.Request, clock: Callable[[], float], done: Callable[[Interaction], None] | None) -> None:
         self._request, self._clock, self._done = request, clock, done
         self._sent = clock()
         self._inner: Any = None
         self._response: dict[str, Any] = {OURS: {}}
         self._chunks: list[bytes] = []
         self._times: list[float] = []
-        self._finished = False
 
     def follow(self, response: httpx2.Response) -> httpx2.Response:
         """Take down the status and the headers, and return `response` with a body that is recorded while it is read."""
+        if self._done is None:
+            return response
         self._inner = response.stream
-        headers: dict[str, list[str]] = {}
-        for name, value in response.headers.multi_items():
-            headers.setdefault(name, []).append(value)
         self._response = {
             "status": {"code": response.status_code, "message": response.reason_phrase},
-            "headers": headers,
+            "headers": {name: response.headers.get_list(name) for name in response.headers},
             "body": {"string": ""},
             OURS: {"source": str(response.extensions.get(SOURCE, "unknown")), "headers_at": self._now()},
         }
@@ -100,8 +98,7 @@ class Recording(httpx2.AsyncByteStream, httpx2.SyncByteStream):
             self._end(by_client=True)
 
     def _now(self) -> float:
-        came = min(self._clock(), getattr(self._inner, "due", math.inf))
-        return round(max(0.0, came - self._sent), 6)
+        return round(max(0.0, min(self._clock(), getattr(self._inner, "due", math.inf)) - self._sent), 6)
 
     def _passed(self, data: bytes) -> bytes:
         self._chunks.append(data)
@@ -110,9 +107,9 @@ class Recording(httpx2.AsyncByteStream, httpx2.SyncByteStream):
 
     def _end(self, *, by_client: bool = False) -> None:
         """The answer came to its end, or the client wants no more of it."""
-        if self._finished:
+        done, self._done = self._done, None
+        if done is None:
             return
-        self._finished = True
         request, response, body = self._request, self._response, b"".join(self._chunks)
         if self._inner is not None:
             response["body"] = {"string": to_text(body)}
@@ -124,7 +121,7 @@ class Recording(httpx2.AsyncByteStream, httpx2.SyncByteStream):
         }
         sent = {"method": request.method, "uri": str(request.url), "body": to_text(request.content) or None, "headers": kept}
         interaction = clean({"request": sent, "response": response})
-        announced = by_client and response["headers"].get("content-length") == [str(len(body))]
-        if by_client and not announced and "[DONE]" not in interaction["response"]["body"]["string"][-_TAIL:]:
+        incomplete = by_client and response["headers"].get("content-length") != [str(len(body))]
+        if incomplete and "[DONE]" not in interaction["response"]["body"]["string"][-_TAIL:]:
             interaction["response"][OURS]["abandoned"] = True
-        self._done(interaction)
+        done(interaction)

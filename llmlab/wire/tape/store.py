@@ -78,8 +78,7 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._handle = _locked(self.journal)
         except BlockingIOError as error:
-            advice = "Wait until it is closed, or record into another file."
-            raise CassetteInUse(f"{self.path} is being recorded by another recorder. {advice}") from error
+            raise CassetteInUse(f"{self.path} is being recorded by another recorder. Wait for its end, or use another file.") from error
         except OSError as error:
             raise CassetteError(f"cannot record into {self.path}: {error.strerror}. Choose another folder.") from error
         self._lock = weakref.finalize(self, os.close, self._handle)
@@ -112,10 +111,8 @@ class Store:
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._handle, size)
-            raise CassetteError(
-                f"the last interaction was not recorded: {self.journal} cannot be written ({error.strerror}). "
-                "What was recorded before is safe. Make room, and record the rest with record_mode='new_episodes'."
-            ) from error
+            advice = "What was recorded before is safe. Make room, and record the rest with record_mode='new_episodes'."
+            raise CassetteError(f"{self.journal} cannot be written: {error.strerror}. {advice}") from error
 
     def end(self) -> None:
         """Bring the journal into the file, and let others write.
@@ -134,16 +131,18 @@ class Store:
 
     def _refresh(self) -> bool:
         """Read what changed on the disk, and return whether a journal holds anything."""
-        new, again, about, count = [], set(), {}, 0
+        new, again, about = [], set(), {}
         try:
-            lines = self.journal.read_bytes().split(b"\n")[:-1] if self.journal.exists() else []  # the last one was cut off, or is empty
-            for count, line in enumerate(lines, 1):
+            lines = self.journal.read_bytes().split(b"\n")[:-1]  # after the last line's end stands nothing, or what did not finish
+            for line in lines:
                 number, interaction, about = json.loads(line)
-                new.append((int(number), interaction))
                 again.add(_same(interaction))
+                new.append((int(number), interaction))
+        except FileNotFoundError:
+            pass
         except (OSError, ValueError, TypeError, KeyError) as error:
             advice = "Delete that line to keep the others, or the file to lose what was recorded last."
-            raise BrokenCassette(f"{self.journal}, line {count}: {error!r}. {advice}") from error
+            raise BrokenCassette(f"{self.journal}, line {len(new) + 1}: {error!r}. {advice}") from error
         seen = _signature(self.path)
         if seen != self._seen:
             self._filed, self._seen = file.read(self.path), seen
@@ -151,8 +150,9 @@ class Store:
         self.contents = self._filed or Contents()
         if new:
             old = [interaction for interaction in self.contents.interactions if _same(interaction) not in again]
-            in_order = [interaction for _, interaction in sorted(new, key=lambda line: line[0])]
-            self.contents = Contents([*old, *in_order], {**self.contents.metadata, OURS: about}, self.contents.foreign)
+            new.sort(key=lambda line: line[0])
+            about = {**self.contents.metadata, OURS: about}
+            self.contents = Contents([*old, *(interaction for _, interaction in new)], about, self.contents.foreign)
         return bool(new)
 
     def _settle(self) -> None:
@@ -174,20 +174,14 @@ class Store:
                     os.fsync(folder)
                     os.close(folder)
             except OSError as error:
-                raise CassetteError(
-                    f"{self.path} cannot be written: {error.strerror or error}. Nothing is lost: what was recorded is in "
-                    f"{self.journal}, and goes into the file when the cassette is next opened."
-                ) from error
+                advice = f"Nothing is lost: what was recorded is in {self.journal}, and goes into the file when it is next opened."
+                raise CassetteError(f"{self.path} cannot be written: {error.strerror}. {advice}") from error
             self._seen, self._filed = _signature(self.path), self.contents
         os.ftruncate(self._handle, 0)
 
 
 def _locked(journal: Path) -> int:
-    """Return the journal, open and locked.
-
-    Raises:
-        BlockingIOError: Somebody else has locked it.
-    """
+    """Return the journal, open and locked; BlockingIOError says that somebody else has locked it."""
     while True:
         handle = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
@@ -196,12 +190,12 @@ def _locked(journal: Path) -> int:
             else:  # pragma: no cover - Windows
                 os.lseek(handle, 1 << 40, os.SEEK_SET)
                 msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            os.close(handle)
+            raise
+        with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(handle), journal.stat()):
                 return handle
-        except OSError as error:
-            if not isinstance(error, FileNotFoundError):
-                os.close(handle)
-                raise
         os.close(handle)  # its owner removed the file in between
 
 
@@ -213,8 +207,6 @@ def _same(interaction: Interaction) -> tuple[bytes, str]:
 
 def _signature(path: Path) -> tuple[int, ...]:
     """Return what changes when the file at `path` changes."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return ()
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+    with suppress(OSError):
+        return (stat := path.stat()).st_ino, stat.st_mtime_ns, stat.st_size
+    return ()
