@@ -161,7 +161,7 @@ def waterfall(traces: Mapping[str, pd.DataFrame]) -> Picture:
         traces: Title and `Trace.frame` of each request.
     """
     parts = {name: _parts(trace) for name, trace in traces.items()}
-    heads, foot, gap = 0.42, 0.55, 0.12
+    heads, foot, gap = 0.54, 0.55, 0.1
     picture = Picture(foot + sum(heads + gap + _ROW_INCHES * len(rows) for rows in parts.values()))
     height = picture.get_size_inches()[1]
     longest = max((part["end"] for rows in parts.values() for part in rows), default=0.0) or 1.0
@@ -182,7 +182,7 @@ def waterfall(traces: Mapping[str, pd.DataFrame]) -> Picture:
         for number, part in enumerate(rows):
             _bar(axes, number, part, longest)
         title: dict[str, Any] = {"fontsize": FONT_POINTS + 1, "weight": "bold", "color": INK, "va": "center"}
-        axes.text(-0.345, 1 + 0.24 / (_ROW_INCHES * len(rows)), name, transform=axes.transAxes, **title)
+        axes.text(-0.345, 1 + 0.38 / (_ROW_INCHES * len(rows)), name, transform=axes.transAxes, **title)
         commit = _commit(rows)
         if commit is not None:
             axes.axvline(commit, color=VERMILION, linewidth=1.6, zorder=4)
@@ -271,9 +271,7 @@ def _commit(parts: Sequence[Mapping[str, Any]]) -> float | None:
 
 def _bar(axes: Axes, number: int, part: Mapping[str, Any], longest: float) -> None:
     start, end, first = part["start"], part["end"], part["first_content"]
-    axes.text(
-        -0.345, number, part["label"], transform=axes.get_yaxis_transform(), fontsize=FONT_POINTS, color=INK, va="center", clip_on=False
-    )
+    axes.text(-0.345, number, part["label"], transform=axes.get_yaxis_transform(), fontsize=FONT_POINTS, color=INK, va="center")
     if part["kind"] == "stage":
         _box(axes, number, start, max(end - start, longest * 0.005), GRAY, GRAY, "")
         words = f"{end - start:.2f} s"
@@ -288,17 +286,8 @@ def _bar(axes: Axes, number: int, part: Mapping[str, Any], longest: float) -> No
     if not _missing(first):
         axes.plot([first], [number], marker="D", markersize=6, color="white", markeredgecolor=INK, zorder=5)
     late = part["lost"] and end > 0.6 * longest
-    axes.text(
-        end + (-0.015 if late else 0.015) * longest,
-        number,
-        part["outcome"],
-        fontsize=FONT_POINTS,
-        color=INK,
-        va="center",
-        ha="right" if late else "left",
-        zorder=6,
-        bbox=_ON_WHITE,
-    )
+    look: dict[str, Any] = {"ha": "right" if late else "left", "va": "center", "zorder": 6, "bbox": _ON_WHITE}
+    axes.text(end + (-0.015 if late else 0.015) * longest, number, part["outcome"], fontsize=FONT_POINTS, color=INK, **look)
 
 
 def _box(axes: Axes, number: int, start: float, seconds: float, face: str, edge: str, hatch: str) -> None:

@@ -102,8 +102,8 @@ class Runs:
     def measures(self, slow_seconds: float = SLOW_SECONDS) -> dict[str, dict[str, Estimate]]:
         """Return the estimates of each app, by app and name.
 
-        The unit of n is a request, which is right for faults that strike each attempt by itself (weather over time needs several seeds). For
-        what was said it is a case: a question that is asked again, or an answer that is replayed again, is no new observation.
+        The unit of n is a request, which is right for faults that strike each attempt by itself (weather over time needs several seeds).
+        For what was said it is a case: a question that is asked again, or an answer that is replayed again, is no new observation.
 
         Args:
             slow_seconds: An answer whose first word comes later is slow (in seconds); one that never comes is slow, too.

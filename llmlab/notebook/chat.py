@@ -44,10 +44,15 @@ class Playback(NamedTuple):
 
 
 class Chat(widgets.HBox):  # type: ignore[misc]
-    """Two or more boxes on one clock."""
+    """Boxes on one clock.
 
-    def __init__(self) -> None:
-        super().__init__(layout=widgets.Layout(width="100%", display="none", padding="2px"))
+    Args:
+        boxes: How many there are at most.
+    """
+
+    def __init__(self, boxes: int = 2) -> None:
+        made = [widgets.HTML(layout=widgets.Layout(width="50%", margin="0 6px 0 0")) for _ in range(boxes)]
+        super().__init__(made, layout=widgets.Layout(width="100%", display="none", padding="2px"))
         self._over = threading.Event()
         self._player: threading.Thread | None = None
 
@@ -62,10 +67,16 @@ class Chat(widgets.HBox):  # type: ignore[misc]
         Args:
             playbacks: One a box.
             speed: 1 is real time.
+
+        Raises:
+            ValueError: There are more playbacks than boxes.
         """
         self.stop()
-        boxes = [widgets.HTML(layout=widgets.Layout(width="50%", margin="0 6px 0 0")) for _ in playbacks]
-        self.children, self.layout.display = boxes, "flex"
+        if len(playbacks) > len(self.children):
+            raise ValueError(f"{len(playbacks)} answers do not fit in {len(self.children)} boxes")
+        for number, box in enumerate(self.children):
+            box.value, box.layout.display = "", None if number < len(playbacks) else "none"
+        boxes, self.layout.display = self.children[: len(playbacks)], "flex"
         self._over = threading.Event()
         self._player = threading.Thread(target=self._run, args=(boxes, playbacks, speed, self._over), name="llmlab-chat", daemon=True)
         self._player.start()

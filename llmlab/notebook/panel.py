@@ -64,6 +64,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         self._lock = threading.Lock()
         self._turn = Turn(self.released, seed)
         self._worker: threading.Thread | None = None
+        self._feeler: threading.Thread | None = None
         self._resetting = False
         self._result: Result | None = None
         self._controls = self.controls()
@@ -171,19 +172,22 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         """Show the few lines that do the same, or put them away."""
         self.code_view.value = "" if self.code_view.value else page.code(self.code(self._seed.value, **self.chosen))
 
-    def feel_it(self, *, speed: float = 1.0) -> None:
+    def feel_it(self, *, speed: float = 1.0, wait: bool = False) -> None:
         """Play one request in real time, or stop playing it.
 
         Args:
             speed: 1 is real time.
+            wait: Whether to return only when it is being played.
         """
         if self.chat.playing:
             self.chat.stop()
-            return
-        try:
-            self.chat.play(self.feel(Turn(1, self._seed.value), **self.chosen), speed=speed)
-        except Exception as error:  # shown where the user looks, and the panel lives on
-            self.banner.value = page.trouble(error)
+        elif self._feeler is None or not self._feeler.is_alive():
+            # In a thread of its own, for it may have to wait for a run, and Cancel must work meanwhile.
+            arguments = (self._turn, self._seed.value, self.chosen, speed)
+            self._feeler = threading.Thread(target=self._feel, args=arguments, name="llmlab-feel", daemon=True)
+            self._feeler.start()
+        if wait and self._feeler is not None:
+            self._feeler.join()
 
     def wait(self) -> None:
         """Wait until the present run is shown."""
@@ -225,8 +229,17 @@ class Panel(widgets.VBox):  # type: ignore[misc]
 
     def _released(self, _: object) -> None:
         if not self._resetting:
-            self.chat.put_away()  # what it plays is no longer what the controls say
             self.run()
+            self.chat.put_away()  # what it plays is no longer what the controls say
+
+    def _feel(self, turn: Turn, seed: int, values: dict[str, Any], speed: float) -> None:
+        try:
+            playbacks = self.feel(Turn(1, seed), **values)
+        except Exception as error:  # shown where the user looks, and the panel lives on
+            self.banner.value = page.trouble(error)
+            return
+        if turn is self._turn:  # else the controls say something else by now
+            self.chat.play(playbacks, speed=speed)
 
     def _progress(self, turn: Turn, share: float) -> None:
         percent = int(100 * share)

@@ -18,7 +18,7 @@ from llmlab.lab.pictures import Picture, storm_strip
 from llmlab.lab.runs import SLOW_SECONDS
 from llmlab.notebook.check import OTHER_SEEDS, Feedback, Wrong, exercise, untouched
 from llmlab.notebook.one import ask
-from llmlab.notebook.start_here import QUESTIONS, Setting
+from llmlab.notebook.setting import QUESTIONS, Setting
 from llmlab.pipeline.pipeline import Pipeline
 from llmlab.wire.faults import Fault, LatencySpike
 

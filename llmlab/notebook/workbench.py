@@ -49,8 +49,6 @@ def examine() -> list[Finding]:
 
 
 def _python() -> str:
-    if sys.version_info < (3, 11):
-        raise BadInput(f"llmlab needs Python 3.11 or later, and this is {sys.version.split()[0]}")
     return sys.version.split()[0]
 
 
@@ -92,9 +90,8 @@ def _virtual_time() -> str:
 
 
 def _recordings() -> str:
-    from llmlab.wire.cassette import Cassette
-
     from llmlab.lab.source import bundled_cassette
+    from llmlab.wire.cassette import Cassette
 
     path = bundled_cassette()
     if not path.exists():

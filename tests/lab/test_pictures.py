@@ -181,6 +181,13 @@ def test_no_text_is_cut_off() -> None:
             assert box.y1 <= height, text.get_text()
 
 
+def test_a_long_title_stays_clear_of_the_label_of_the_commit_point() -> None:
+    picture = pictures.waterfall({"hedge after 2.5 s, fallback after 2.5 s": trace(LOST, WON, end=20.0)})
+    texts = {text.get_text(): text.get_window_extent(picture.canvas.get_renderer()) for text in picture.axes[0].texts}
+    title, label = texts["hedge after 2.5 s, fallback after 2.5 s"], texts["commit point: first word at 1.40 s"]
+    assert not title.overlaps(label)
+
+
 def contrast(first: str, second: str) -> float:
     """WCAG 2.1's contrast ratio."""
 

@@ -61,4 +61,20 @@ def test_nothing_to_play_ends_at_once() -> None:
     chat.wait()
     chat.play([])
     chat.wait()
-    assert () == chat.children
+    assert ["", ""] == [box.value for box in chat.children]
+    assert ["none", "none"] == [box.layout.display for box in chat.children]
+
+
+def test_a_box_that_is_not_needed_is_hidden_until_it_is() -> None:
+    chat = Chat()
+    chat.play([FAST], speed=100)
+    chat.wait()
+    assert [None, "none"] == [box.layout.display for box in chat.children]
+    chat.play([FAST, NEVER], speed=100)
+    chat.wait()
+    assert [None, None] == [box.layout.display for box in chat.children]
+
+
+def test_more_answers_than_boxes_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 answers do not fit in 2 boxes"):
+        Chat().play([FAST, FAST, FAST])

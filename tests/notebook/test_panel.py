@@ -224,6 +224,7 @@ def test_show_code_shows_the_lines_escaped_follows_the_controls_and_goes_away_ag
 
 def test_feel_it_plays_and_a_moved_control_puts_it_away(panel: Doubler) -> None:
     panel.buttons["Feel it"].click()
+    panel.feel_it(wait=True)
     panel.chat.wait()
     assert "flex" == panel.chat.layout.display
     panel.set(number=5)
@@ -232,15 +233,36 @@ def test_feel_it_plays_and_a_moved_control_puts_it_away(panel: Doubler) -> None:
 
 def test_feel_it_pressed_again_stops(panel: Doubler, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Doubler, "feel", lambda self, turn, **values: [Playback("one", "?", [], 10_000.0)])
-    panel.feel_it()
+    panel.feel_it(wait=True)
     assert panel.chat.playing
     panel.feel_it()
     assert not panel.chat.playing
 
 
+def test_feel_it_waits_in_a_thread_of_its_own_and_plays_nothing_that_is_out_of_date(
+    panel: Doubler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    feel = Doubler.feel
+
+    def slow(self: Doubler, turn: Turn, **values: Any) -> Sequence[Playback]:
+        gate.wait(10)
+        return feel(self, turn, **values)
+
+    monkeypatch.setattr(Doubler, "feel", slow)
+    panel.feel_it()
+    feeler = panel._feeler
+    panel.feel_it()
+    assert feeler is panel._feeler
+    panel.set(number=5)
+    gate.set()
+    panel.feel_it(wait=True)
+    assert "none" == panel.chat.layout.display
+
+
 def test_an_error_of_feel_it_stands_in_the_panel(panel: Doubler) -> None:
     panel.set(what="fail")
-    panel.feel_it()
+    panel.feel_it(wait=True)
     assert "nothing to feel" in text(panel.banner)
 
 

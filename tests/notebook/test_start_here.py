@@ -6,7 +6,8 @@ import pytest
 
 import llmlab
 from llmlab.data.help_desk import cases
-from llmlab.notebook.start_here import QUESTIONS, Setting, StartHere, source
+from llmlab.notebook.setting import QUESTIONS, Setting
+from llmlab.notebook.start_here import StartHere, source
 
 CASE = next(case for case in cases() if case.id == QUESTIONS[0])
 
@@ -148,3 +149,12 @@ def test_a_fault_can_be_aimed_at_first_attempts_and_at_a_model() -> None:
     assert "LatencySpike(probability=1, first_attempts=1, model='main', seconds=2.0)" == repr(spike)
     with pytest.raises(llmlab.errors.BadInput, match="first_attempts"):
         spike.first(0)
+
+
+@pytest.mark.parametrize(("requests", "overlap"), [(40, True), (500, False)])
+def test_the_notebook_is_right_that_forty_requests_are_too_few_and_five_hundred_enough(requests: int, overlap: bool) -> None:
+    weather = llmlab.Lab(seed=7, faults=[llmlab.faults.LatencySpike(probability=0.1, seconds=4.0)])
+    hedged = llmlab.stack.replace(hedge=llmlab.Hedge(after_seconds=1.0))
+    runs = weather.run(llmlab.naive, requests=requests) + weather.run(hedged, requests=requests, name="stack")
+    naive, stack = (found["slow"] for found in runs.measures().values())
+    assert overlap == (stack.high > naive.low)

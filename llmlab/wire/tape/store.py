@@ -2,8 +2,7 @@
 
 The journal gets a line for each finished interaction, on the disk before the next one begins. Who holds its lock may write; the operating
 system takes the lock from a process that died. At the end the file is written anew under another name, renamed, and the journal removed.
-New recordings take the place of old ones of the same request, so a journal that a killed process left can be brought in once more: whoever
-opens the cassette next does.
+New recordings take the place of old ones of the same request, so whoever opens what a killed process left can bring it in once more.
 """
 
 from __future__ import annotations
