@@ -72,8 +72,8 @@ def _kernel() -> str:
     except NoSuchKernel:
         raise BadInput("Jupyter knows no kernel named python3; run: python -m ipykernel install --sys-prefix") from None
     command = Path(spec.argv[0])
-    if command.is_absolute() and not command.exists():
-        raise BadInput("the python3 kernel points at a Python that is gone; run: python -m ipykernel install --sys-prefix")
+    if command.is_absolute() and command.parent != Path(sys.executable).parent:
+        raise BadInput("the python3 kernel starts another Python than this one; run: python -m ipykernel install --sys-prefix")
     return str(spec.display_name)
 
 
