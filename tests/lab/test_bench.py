@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from llmlab.errors import UnknownName
+from llmlab.lab import bench
+
+
+@pytest.mark.parametrize("name", ["clock", "chaos_request", "import"])
+def test_a_budget_is_measured_beside_its_reference(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import llmlab.lab.budgets as budgets
+
+    monkeypatch.setattr(budgets, "ROUNDS", 1)
+    said: list[str] = []
+    (figure,) = bench.measure([name], say=said.append)
+    assert name == figure.name
+    assert figure.value > 0
+    assert figure.reference is not None
+    assert set(figure.row()) == {"name", "value", "reference", "ratio", "budget", "n"}
+    assert said
+
+
+def test_an_unknown_budget_names_those_there_are() -> None:
+    with pytest.raises(UnknownName, match="cassette_10000"):
+        bench.measure(["speed of light"])
