@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import shutil
 import socket
@@ -159,11 +160,19 @@ def free_port(port: int) -> int:
     return port
 
 
+def _settings(target: Path) -> Path:
+    """Write JupyterLab's defaults for this bench and return their folder: nobody is asked about news, which would want a network."""
+    folder = target.resolve() / ".jupyterlab"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "overrides.json").write_text(json.dumps({"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}))
+    return folder
+
+
 def command(target: Path, *, port: int, browser: bool) -> list[str]:
     """Return the command that starts JupyterLab on loopback."""
     words = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
-    words += [f"--ServerApp.root_dir={target}", "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    words += [f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}"]
+    words += [f"--ServerApp.root_dir={target}", f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}"]
+    words += [f"--LabApp.app_settings_dir={_settings(target)}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     if not browser:
         words.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
