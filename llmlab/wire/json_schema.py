@@ -242,7 +242,7 @@ class _Filler:
             numbers = re.findall(r"[\w.@+-]*\d[\w.@+-]*", f"{self._facts.question} {self._facts.quote}")
             for candidate in (*numbers, *_CANDIDATES):
                 if re.search(node["pattern"], candidate) and low <= len(candidate) <= high:
-                    return candidate
+                    return str(candidate)
         if len(text) > high:
             text = text[:high]
         return text.ljust(low, ".")

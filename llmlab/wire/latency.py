@@ -28,7 +28,7 @@ class Mode:
 
     def at(self, u: float) -> float:
         """Return the quantile of `u`, a number in (0, 1)."""
-        return self.median * (-math.log1p(-u) / _LN2) ** self.spread
+        return self.median * math.pow(-math.log1p(-u) / _LN2, self.spread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

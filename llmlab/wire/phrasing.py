@@ -139,6 +139,7 @@ def cited(sentence: str, name: str) -> str:
 
 def changed_fact(sentence: str, others: Sequence[str], draw: Draw) -> str:
     """Return `sentence` with one fact changed: a number or a name taken from `others` or invented, or a meaning turned round."""
+    pool: list[str]
     numbers = list(_NUMBER.finditer(sentence))
     if numbers:
         match = pick(numbers, draw, "which number")
