@@ -34,13 +34,18 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, width=WIDTH)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Seed = Annotated[int, typer.Option(help="The weather's seed.")]
 Source = Annotated[str | None, typer.Option(help="Who answers: cassette, simulator or live.")]
+MaxRequests = Annotated[int, typer.Option(help="Live only: stop after so many requests.", min=1)]
+MaxUsd = Annotated[float, typer.Option(help="Live only: stop after spending this (in USD).", min=0)]
 SCHEMA = {"schema_version": 1}
 
 
 def main() -> None:
     """Run the command line; an error is one line, never a traceback."""
     try:
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
+        if code == 130:
+            _fail("stopped", code=130)
+        sys.exit(code)
     except LlmlabError as error:
         _fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
@@ -139,7 +144,7 @@ def ask(
         return answer
 
     if not as_json:
-        err.print(f"[dim]{escape(bench.banner)}[/dim]")
+        err.print(f"[dim]{escape(bench.banner.replace('in virtual time', 'in real time'))}[/dim]")
     answer = asyncio.run(go())
     if as_json:
         fields = {name: getattr(answer, name) for name in ("status", "reason", "text", "prompt_version", "citations")}
@@ -171,9 +176,11 @@ def gameday(
     fail_under: Annotated[
         list[str] | None, typer.Option(help="A gate, as in goodput=0.99; exit 0 passed, 1 failed, 2 cannot measure.")
     ] = None,
-    requests: Annotated[int, typer.Option(help="Requests an app and scenario.", min=1)] = 500,
+    requests: Annotated[int, typer.Option(help="Requests an app and scenario.", min=1, max=1_000_000)] = 500,
     seed: Seed = 7,
     source: Source = None,
+    max_requests: MaxRequests = 20,
+    max_usd: MaxUsd = 1.0,
     as_json: Json = False,
 ) -> None:
     """Run naive, careful and the stack (or your app) through the same weather."""
@@ -183,8 +190,9 @@ def gameday(
     gate = parse_gate(fail_under or [])
     apps = dict([load_app(own_app)]) if own_app else None
     asked = load_cases(cases) if cases else None
+    caps: dict[str, Any] = {"max_requests": max_requests, "max_usd": max_usd}
     started = time.perf_counter()
-    outcomes = play(scenario or [], apps=apps, cases=asked, requests=requests, seed=seed, source=source)
+    outcomes = play(scenario or [], apps=apps, cases=asked, requests=requests, seed=seed, source=source, **caps)
     wall = time.perf_counter() - started
     verdicts = judge(outcomes, gate)
     if as_json:
@@ -192,10 +200,15 @@ def gameday(
     else:
         for outcome in outcomes:
             out.print(f"[bold]{outcome.scenario.name}[/bold]: {escape(outcome.scenario.title)}")
-            for name, text in outcome.scenario.put_in.items():
+            for name, text in outcome.put_in.items():
                 out.print(f"  put in: {name}: {escape(text)}")
             _show(outcome.runs.summary(outcome.scenario.slow_seconds).set_index("app").T.rename_axis("").reset_index())
-            out.print(f"  n requests each, 95 % intervals, seed {seed}; {outcome.runs.sources}. {escape(outcome.runs.banner)}")
+            for name in outcome.runs.apps:
+                for reason, count in outcome.runs.reasons(name)[:3]:
+                    out.print(f"  {name}: {count} x {escape(reason)}")
+            out.print(
+                f"  n requests each (right: n cases), 95 % intervals, seed {seed}; {outcome.runs.sources}. {escape(outcome.runs.banner)}"
+            )
         for verdict in verdicts:
             word = ("passed", "FAILED", "CANNOT MEASURE")[verdict.code]
             out.print(f"{word}  {verdict.scenario}, {verdict.app}: {verdict.measure} {escape(verdict.reason)}")
@@ -210,8 +223,8 @@ def record(
     takes: Annotated[int, typer.Option(help="Answers a request.", min=1)] = 5,
     cases: Annotated[int | None, typer.Option(help="Only the first questions.", min=1)] = None,
     source: Source = None,
-    max_requests: Annotated[int, typer.Option(help="Live only: stop after so many requests.", min=1)] = 20,
-    max_usd: Annotated[float, typer.Option(help="Live only: stop after spending this.", min=0)] = 1.0,
+    max_requests: MaxRequests = 20,
+    max_usd: MaxUsd = 1.0,
     as_json: Json = False,
 ) -> None:
     """Record answers to the help desk's questions, from the simulator or (LLMLAB_SOURCE=live) a real provider."""

@@ -205,3 +205,31 @@ def test_a_defect_is_one_line_too(llmlab, monkeypatch: pytest.MonkeyPatch) -> No
     code, _, err = llmlab("doctor")
     assert 2 == code
     assert "ZeroDivisionError: oh" in err
+
+
+def test_a_recording_into_a_folder_is_refused_before_anything_is_asked(llmlab, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    code, _, err = llmlab("record", "--to", str(tmp_path))
+    assert 2 == code
+    assert "is a folder; name a file in it" in err
+
+
+def test_a_recording_that_failed_leaves_the_old_one(llmlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    from llmlab.lab import record
+    from llmlab.wire.simulator import Simulator
+
+    to = tmp_path / "mine.json"
+    to.write_text("{}")
+    monkeypatch.setattr(record, "answering", lambda *args, **kwargs: Simulator(api_key="another"))
+    code, _, err = llmlab("record", "--to", str(to), "--takes", "1", "--cases", "1")
+    assert 2 == code
+    assert "3 of 3 requests failed" in err
+    assert "{}" == to.read_text()
+
+
+def test_an_apps_own_mistake_is_named_under_the_table(llmlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mistaken_app.py").write_text("async def answer(client, question):\n    raise RuntimeError('my key error')\n")
+    code, out, _ = llmlab("gameday", "--app", "mistaken_app:answer", "--requests", "10", "--source", "simulator")
+    assert 0 == code
+    assert "answer: 10 x RuntimeError: my key error" in out
+    assert "never" in out

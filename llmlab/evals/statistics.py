@@ -33,7 +33,7 @@ class Estimate(NamedTuple):
         """Return it for people, as in "4.1 [2.6, 6.3] %", or "not measurable at n = 20"."""
         if self.value is None or self.low is None or self.high is None:
             return f"not measurable at n = {self.n}"
-        value, low, high = (f"{part * scale:.{digits}f}" for part in (self.value, self.low, self.high))
+        value, low, high = ("never" if math.isinf(part) else f"{part * scale:.{digits}f}" for part in (self.value, self.low, self.high))
         return f"{value} [{low}, {high}]{' ' + unit if unit else ''}"
 
 

@@ -17,6 +17,7 @@ from llmlab.lab.lab import Lab
 from llmlab.lab.run import App
 from llmlab.lab.runs import Runs
 from llmlab.lab.scenarios import SCENARIOS, Scenario, scenario_named
+from llmlab.lab.source import TIMES
 
 SCHEMA_VERSION = 1
 SHARES = ("answered", "goodput", "right")
@@ -29,6 +30,8 @@ class Outcome(NamedTuple):
 
     scenario: Scenario
     runs: Runs
+    put_in: Mapping[str, str]
+    """What was assumed, with its source."""
 
 
 class Verdict(NamedTuple):
@@ -52,6 +55,8 @@ def play(
     requests: int = 500,
     seed: int = 7,
     source: str | None = None,
+    max_requests: int = 20,
+    max_usd: float = 1.0,
 ) -> list[Outcome]:
     """Run each app through each scenario.
 
@@ -62,19 +67,27 @@ def play(
         requests: Requests an app and scenario.
         seed: The weather's seed.
         source: Who answers; None: the scenario's own choice, LLMLAB_SOURCE, or cassette.
+        max_requests: Live only: requests in a scenario, all apps together.
+        max_usd: Live only: spending in a scenario (in USD).
 
     Raises:
         UnknownName: There is no such scenario.
+        BadInput: Live only: so many requests are more than the cap.
     """
     outcomes = []
     for scenario in [scenario_named(name) for name in names or SCENARIOS]:
-        lab = Lab(seed=seed, faults=scenario.faults, source=source or scenario.source)
+        lab = Lab(seed=seed, faults=scenario.faults, source=source or scenario.source, max_requests=max_requests, max_usd=max_usd)
         chosen: Mapping[str, App] = apps or APPS
+        if lab.source == "live" and requests * len(chosen) > max_requests:
+            raise BadInput(
+                f"{requests} live requests for each of {len(chosen)} apps are more than the cap of {max_requests}; "
+                "ask for fewer (--requests), or raise the cap (--max-requests)"
+            )
         parts = [lab.run(app, cases, requests=requests, load=scenario.load, name=name) for name, app in chosen.items()]
         total = parts[0]
         for part in parts[1:]:
             total = total + part
-        outcomes.append(Outcome(scenario, total))
+        outcomes.append(Outcome(scenario, total, {"undisturbed times": TIMES[lab.source], **scenario.put_in}))
     return outcomes
 
 
@@ -89,12 +102,16 @@ def report(outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], *, requests
             {
                 "name": outcome.scenario.name,
                 "title": outcome.scenario.title,
-                "put_in": dict(outcome.scenario.put_in),
+                "put_in": dict(outcome.put_in),
                 "faults": [repr(fault) for fault in outcome.scenario.faults],
                 "slow_seconds": outcome.scenario.slow_seconds,
                 "sources": outcome.runs.sources,
                 "apps": [
-                    {"app": app, "measures": {name: _plain(estimate) for name, estimate in measures.items()}}
+                    {
+                        "app": app,
+                        "measures": {name: _plain(estimate) for name, estimate in measures.items()},
+                        "reasons": dict(outcome.runs.reasons(app)),
+                    }
                     for app, measures in outcome.runs.measures(outcome.scenario.slow_seconds).items()
                 ],
             }
@@ -104,9 +121,11 @@ def report(outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], *, requests
     }
 
 
-def _plain(estimate: Estimate) -> dict[str, float | int | None]:
-    def tidy(value: float | None) -> float | None:
-        return None if value is None or math.isinf(value) else round(value, 6)
+def _plain(estimate: Estimate) -> dict[str, float | int | str | None]:
+    """Return an estimate for JSON: null is not measurable at this n, and "inf" is never."""
+
+    def tidy(value: float | None) -> float | str | None:
+        return value if value is None else "inf" if math.isinf(value) else round(value, 6)
 
     return {"value": tidy(estimate.value), "low": tidy(estimate.low), "high": tidy(estimate.high), "n": estimate.n}
 
@@ -142,23 +161,23 @@ def judge(outcomes: Sequence[Outcome], gate: Mapping[str, float]) -> list[Verdic
     for outcome in outcomes:
         for app, measures in outcome.runs.measures(outcome.scenario.slow_seconds).items():
             for name, threshold in gate.items():
-                code, reason = _judged(measures[name], threshold)
+                code, reason = _judged(measures[name], threshold, "cases (--cases)" if name == "right" else "requests")
                 verdicts.append(Verdict(outcome.scenario.name, app, name, threshold, measures[name], code, reason))
     return verdicts
 
 
-def _judged(found: Estimate, threshold: float) -> tuple[int, str]:
+def _judged(found: Estimate, threshold: float, unit: str = "requests") -> tuple[int, str]:
     if found.value is None or found.low is None:
         return CANNOT_MEASURE, "nothing to measure it on (cases without gold have no right or wrong)"
     if found.value < threshold:
         return FAILED, f"{found.text(4)} lies under {threshold:g}"
     if found.low >= threshold:
         return PASSED, f"{found.text(4)} lies at or above {threshold:g}"
-    return CANNOT_MEASURE, f"{found.text(4)}: too few requests to promise {threshold:g}{_enough(found.value, threshold)}"
+    return CANNOT_MEASURE, f"{found.text(4)}: too few {unit} to promise {threshold:g}{_enough(found.value, threshold)}"
 
 
 def _enough(share: float, threshold: float) -> str:
-    """Return how many requests would do at this share, as a clause; nothing where no number would."""
+    """Return how many of them would do at this share, as a clause; nothing where no number would."""
     n = 100
     while n <= 1_000_000:
         low = proportion(math.floor(share * n), n).low

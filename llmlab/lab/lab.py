@@ -38,6 +38,8 @@ class Lab:
         latency: Preset of the times of undisturbed answers, where recordings answer; the simulator and live providers have their own.
         cassette: A recording instead of the bundled one.
         simulator: A simulator instead of the bundled one (with source="simulator").
+        max_requests: Live only: requests that this lab may send in all.
+        max_usd: Live only: what it may spend (in USD).
 
     Raises:
         UnknownName: There is no such source or preset; the message lists those there are.
@@ -54,12 +56,17 @@ class Lab:
         latency: str = "chat",
         cassette: Path | str | None = None,
         simulator: Any = None,
+        max_requests: int = 20,
+        max_usd: float = 1.0,
     ) -> None:
+        if isinstance(faults, Fault):
+            raise BadInput(f"faults is a list: faults=[{faults!r}]")
         self.seed, self.source = seed, chosen("simulator" if simulator is not None and source is None else source)
         calm = [] if self.source != "cassette" or any(isinstance(fault, Latency) for fault in faults) else [Latency(preset=latency)]
         self.faults: tuple[Fault, ...] = (*calm, *faults)
         self._cassette = Path(cassette) if cassette is not None else None
-        self._simulator = simulator
+        self._simulator, self._max_requests, self._max_usd = simulator, max_requests, max_usd
+        self._live: Any = None
         Chaos(answering("simulator"), *self.faults, seed=seed)  # refuses what is no weather now, not in the middle of a run
 
     @property
@@ -76,8 +83,11 @@ class Lab:
         Args:
             for_one: A question of the user's own is expected: what no recording holds is simulated, also under LLMLAB_STRICT.
         """
+        if self.source == "live":  # its caps hold for all that this lab sends
+            self._live = self._live or answering("live", max_requests=self._max_requests, max_usd=self._max_usd)
+            return Chaos(self._live, *self.faults, seed=self.seed)
         inner: Any = answering(self.source, self._cassette, self._simulator, lenient=for_one)
-        if hasattr(inner, "reset") and self.source != "live":
+        if hasattr(inner, "reset"):
             inner.reset()
         return Chaos(inner, *self.faults, seed=self.seed)
 
@@ -110,12 +120,16 @@ class Lab:
         asked = _cases(cases)
         if not isinstance(requests, int) or requests < 1:
             raise BadInput(f"requests is a whole number of at least 1, not {requests!r}")
+        if self.source == "live" and requests > self._max_requests:
+            raise BadInput(
+                f"{requests} live requests are more than the cap of {self._max_requests}; raise it with max_requests (--max-requests)"
+            )
         if isinstance(app, Pipeline) and self.source != "live":
             for route in app.routes:
                 find(route.model)
         run = Run(app, name or _name(app), _plan(asked, requests, self.seed), load or Closed(), self.seed, progress)
         work = run.go(self.transport())
-        rows, attempts = in_real_time(work) if self.source == "live" else simulate(work, seed=self.seed, on_start=_on_start)
+        rows, attempts = in_real_time(work, _on_start) if self.source == "live" else simulate(work, seed=self.seed, on_start=_on_start)
         return Runs(rows, attempts, seed=self.seed, banner=self.banner)
 
     def start(self, app: App, cases: Sequence[Case | str] | None = None, *, requests: int = 500, **options: Any) -> Handle:
@@ -154,20 +168,41 @@ def _name(app: object) -> str:
     return known or getattr(app, "__name__", None) or type(app).__name__.lower()
 
 
-def in_real_time(work: Coroutine[Any, Any, T]) -> T:
-    """Run on the real clock, also where a loop is running already."""
+def in_real_time(work: Coroutine[Any, Any, T], on_start: Callable[[Callable[[], None]], None] | None = None) -> T:
+    """Run on the real clock, also where a loop is running already; an interrupt of the caller stops it.
+
+    Args:
+        work: What to run.
+        on_start: Called with a function that cancels the work from any thread.
+    """
     outcome: list[T] = []
     trouble: list[BaseException] = []
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(work)
+
+    def cancel() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(task.cancel)
 
     def run() -> None:
         try:
-            outcome.append(asyncio.run(work))
+            outcome.append(loop.run_until_complete(task))
         except BaseException as error:
             trouble.append(error)
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
 
+    if on_start:
+        on_start(cancel)
     thread = threading.Thread(target=run, name="llmlab-live", daemon=True)
     thread.start()
-    thread.join()
+    try:
+        thread.join()
+    except BaseException:
+        cancel()
+        thread.join(10)
+        raise
     if trouble:
         raise trouble[0]
     return outcome[0]

@@ -47,11 +47,15 @@ class Open:
 
     per_second: float = 5.0
     """Mean arrivals a second."""
-    concurrency: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.per_second, int | float) or not 0 < self.per_second < math.inf:
             raise BadInput(f"Open: per_second is a rate above 0, not {self.per_second!r}")
+
+    @property
+    def concurrency(self) -> None:
+        """As many at once as come."""
+        return None
 
     def intended(self, seed: int) -> Iterator[float]:
         """Yield times with exponential gaps, each gap a keyed draw."""

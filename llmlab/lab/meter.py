@@ -15,6 +15,7 @@ from llmlab.protocol.attempt import Attempt, Usage
 from llmlab.protocol.identity import Stamp, Stamper
 from llmlab.protocol.prices import PRICE_DATE, cost_usd
 
+_DONE = b"data: [DONE]"
 _NEVER_BEGUN = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 
 
@@ -28,28 +29,31 @@ class Meter(httpx2.AsyncBaseTransport):
     def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
         self.inner = inner
         self._stamper = Stamper()
-        self._open: dict[str, list[Attempt]] = {}
-        self._counts: dict[str, int] = {}
+        self._records: dict[str, list[_Record]] = {}
 
     def collect(self, identity: str) -> list[Attempt]:
-        """Return the attempts of a request in the order of sending, and forget them."""
-        self._counts.pop(identity, None)
-        return sorted(self._open.pop(identity, []), key=lambda attempt: attempt.ordinal)
+        """Return the attempts of a request in the order of sending, and forget them; what is still open was abandoned."""
+        records = self._records.pop(identity, [])
+        for record in records:
+            (record.stream or record).end("cancelled", "abandoned")
+        return [record.event for record in records if record.event is not None]
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Measure one attempt."""
         await request.aread()
         clock = asyncio.get_running_loop().time
         stamp = self._stamper.stamp(request)
-        ordinal = self._counts.get(stamp.identity, 0)
-        self._counts[stamp.identity] = ordinal + 1
-        record = _Record(self, stamp, ordinal, clock())
+        records = self._records.setdefault(stamp.identity, [])
+        record = _Record(stamp, len(records), clock())
+        records.append(record)
         try:
             response = await self.inner.handle_async_request(request)
             record.source = response.extensions.get("llmlab.source") or response.headers.get("x-llmlab-source")
             if response.headers.get("content-type", "").startswith("text/event-stream"):
-                stream: Any = _Metered(response.stream, record)
-                return httpx2.Response(response.status_code, headers=response.headers.raw, stream=stream, extensions=response.extensions)
+                record.stream = _Metered(response.stream, record)
+                return httpx2.Response(
+                    response.status_code, headers=response.headers.raw, stream=record.stream, extensions=response.extensions
+                )
             await response.aread()
         except asyncio.CancelledError:
             record.end("cancelled", "")
@@ -71,15 +75,19 @@ class Meter(httpx2.AsyncBaseTransport):
 class _Record:
     """One attempt while it is measured."""
 
-    def __init__(self, meter: Meter, stamp: Stamp, ordinal: int, sent_at: float) -> None:
-        self._meter, self._stamp, self._ordinal, self._sent_at = meter, stamp, ordinal, sent_at
+    def __init__(self, stamp: Stamp, ordinal: int, sent_at: float) -> None:
+        self._stamp, self._ordinal, self._sent_at = stamp, ordinal, sent_at
+        self.stream: _Metered | None = None
+        self.event: Attempt | None = None
         self.source: str | None = None
         self.first_content_at: float | None = None
         self.reply: dict[str, Any] | None = None
         self.text: list[str] = []
 
     def end(self, status: str, reason: str) -> None:
-        """Write the event."""
+        """Write the event, once."""
+        if self.event is not None:
+            return
         body = self._stamp.body if isinstance(self._stamp.body, dict) else {}
         usage, origin, cost = chunks.usage_of(self.reply), Usage.REPORTED, None
         begun = reason not in _NEVER_BEGUN and not reason.startswith("http_")  # who began to work will bill it
@@ -90,7 +98,7 @@ class _Record:
             counts = {name: usage[name] for name in ("prompt_tokens", "completion_tokens", "cached_tokens")}
             cost = cost_usd(snapshot, **counts) if snapshot else None
             cost = cost if cost is not None else cost_usd(self._stamp.model, **counts)
-        event = Attempt(
+        self.event = Attempt(
             request=self._stamp.identity,
             ordinal=self._ordinal,
             role="wire",
@@ -107,7 +115,6 @@ class _Record:
             price_date=PRICE_DATE if cost is not None else None,
             **(usage or {}),  # type: ignore[arg-type]
         )
-        self._meter._open.setdefault(self._stamp.identity, []).append(event)
 
 
 class _Metered(httpx2.AsyncByteStream):
@@ -127,10 +134,10 @@ class _Metered(httpx2.AsyncByteStream):
         try:
             data: bytes = await self._chunks.__anext__()
         except StopAsyncIteration:
-            self._end("failed", "stream_truncated")
+            self.end("failed", "stream_truncated")
             raise
         except httpx2.HTTPError as error:
-            self._end("failed", type(error).__name__)
+            self.end("failed", type(error).__name__)
             raise
         self._passed.append(data)
         if self._events is not None:
@@ -140,16 +147,17 @@ class _Metered(httpx2.AsyncByteStream):
                     self._record.first_content_at = asyncio.get_running_loop().time()
                     self._events = None
                     break
-        if b"[DONE]" in data:
-            self._end("ok", "")
+        if data.startswith(_DONE) or b"\n" + _DONE in data:
+            self.end("ok", "")
         return data
 
     async def aclose(self) -> None:
         """Close the stream behind; what was not read to its end was cancelled."""
-        self._end("cancelled", "")
+        self.end("cancelled", "")
         await self._inner.aclose()
 
-    def _end(self, status: str, reason: str) -> None:
+    def end(self, status: str, reason: str) -> None:
+        """Look at what has passed, and write the event, once."""
         if self._ended:
             return
         self._ended = True

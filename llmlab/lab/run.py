@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
+from typing import Any
 
 import openai
 
@@ -24,6 +25,7 @@ from llmlab.wire.client import client
 
 App = Callable[[openai.AsyncOpenAI, str], Awaitable[str | None]] | Callable[[openai.AsyncOpenAI, str], AsyncIterator[str]] | Pipeline
 Progress = Callable[[int, int], None]
+_REASON_CHARACTERS = 200
 
 
 class Run:
@@ -31,8 +33,7 @@ class Run:
 
     def __init__(self, app: App, name: str, plan: Sequence[tuple[Case, int]], load: Load, seed: int, progress: Progress | None) -> None:
         self._app, self._name, self._plan, self._load, self._seed, self._progress = app, name, plan, load, seed, progress
-        self._streams = inspect.isasyncgenfunction(app)
-        if not isinstance(app, Pipeline) and not callable(app):
+        if isinstance(app, type) or not (isinstance(app, Pipeline) or _takes_two(app)):
             raise BadInput(f"an app is an async callable (client, question) -> text, or a Pipeline, not {app!r}")
 
     async def go(self, transport: Chaos) -> tuple[list[Row], list[tuple[str, Attempt]]]:
@@ -127,20 +128,37 @@ class Run:
                         else:
                             answer = event.answer
                 return answer.status, answer.reason, answer.text, wait
-            if self._streams:
-                pieces = []
-                async for piece in self._app(self._client, question):  # type: ignore[union-attr]
-                    if wait is None:
-                        wait = microseconds(clock() - sent)
-                    pieces.append(piece)
-                return "ok", "", "".join(pieces), wait
-            text = await self._app(self._client, question)  # type: ignore[misc]
+            given: Any = self._app(self._client, question)
+            if inspect.isasyncgen(given):
+                text: Any = ""
+                async with aclosing(given):
+                    async for piece in given:
+                        if piece and wait is None:
+                            wait = microseconds(clock() - sent)
+                        text += piece
+            elif inspect.isawaitable(given):
+                text = await given
+            else:
+                raise BadInput("the app is not async: write it as async def app(client, question)")
         except Exception as error:
             _raise_ours(error)
-            return "failed", type(error).__name__, "", None
+            return "failed", f"{type(error).__name__}: {str(error)[:_REASON_CHARACTERS]}", "", None
         if not isinstance(text, str) or not text:
             return "failed", f"the app returned {'no text' if not text else type(text).__name__}", "", None
-        return "ok", "", text, microseconds(clock() - sent)
+        return "ok", "", text, wait if wait is not None else microseconds(clock() - sent)
+
+
+def _takes_two(app: object) -> bool:
+    """Whether `app` can be called with a client and a question."""
+    if not callable(app):
+        return False
+    try:
+        inspect.signature(app).bind(None, "")
+    except TypeError:
+        return False
+    except ValueError:  # a builtin without a signature
+        return True
+    return True
 
 
 def _raise_ours(error: BaseException) -> None:

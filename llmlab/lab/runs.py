@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from llmlab.errors import BadInput
 from llmlab.evals.statistics import Estimate, clustered_proportion, proportion, quantile
 from llmlab.protocol.attempt import Attempt
 
@@ -64,6 +65,8 @@ class Runs:
         self.rows, self._attempts, self.seed, self.banner = tuple(rows), tuple(attempts), seed, banner
 
     def __add__(self, other: Runs) -> Runs:
+        if self.seed != other.seed:
+            raise BadInput(f"runs of seeds {self.seed} and {other.seed} met other weather; look at them apart")
         return Runs(self.rows + other.rows, self._attempts + other._attempts, seed=self.seed, banner=self.banner)
 
     def __len__(self) -> int:
@@ -99,6 +102,10 @@ class Runs:
         counts = Counter(words.get(row.source, row.source or "unanswered") for row in self.rows)
         return ", ".join(f"{count} {word}" for word, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
+    def reasons(self, app: str) -> list[tuple[str, int]]:
+        """Return why requests of `app` were not ok, and how many each, the commonest first."""
+        return Counter(row.reason for row in self.rows if row.app == app and row.reason and row.status != "ok").most_common()
+
     def measures(self, slow_seconds: float = SLOW_SECONDS) -> dict[str, dict[str, Estimate]]:
         """Return the estimates of each app, by app and name.
 
@@ -125,6 +132,7 @@ class Runs:
                     "wait p50 s": found["wait_p50"].text(2),
                     "wait p99 s": found["wait_p99"].text(2),
                     "right % of cases": found["right"].text(1, scale=100),
+                    "n cases": found["right"].n,
                     "attempts a request": f"{_value(found['attempts_per_request']):.3f}",
                     "USD per 1,000": "unknown" if found["usd_per_1000"].value is None else f"{found['usd_per_1000'].value:.3f}",
                 }

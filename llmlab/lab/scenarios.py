@@ -62,7 +62,6 @@ register(
         faults=(LatencySpike(probability=0.04, seconds=4.0),),
         put_in={
             "spikes": "4 of 100 attempts, 4 s each (assumed)",
-            "undisturbed times": "preset chat: OpenAI's own processing times, 2023-2026",
             "load": "open, 5 requests a second (assumed; Azure's conversations of 2023 had 5.5)",
         },
         load=Open(per_second=5.0),

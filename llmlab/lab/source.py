@@ -21,6 +21,12 @@ BANNERS = {
     "simulator": "Answers: a simulated provider (no language model); no key, no network. Weather: simulated, in virtual time.",
     "live": "Answers: a LIVE provider, on the real clock. It costs money.",
 }
+TIMES = {
+    "cassette": "preset chat: OpenAI's own processing times, 2023-2026",
+    "simulator": "the simulated models' own, from preset chat: OpenAI's own processing times, 2023-2026",
+    "live": "the provider's own",
+}
+"""Where the times of undisturbed answers come from."""
 
 
 def chosen(source: str | None) -> str:

@@ -120,7 +120,7 @@ def test_an_app_that_raises_or_says_nothing_is_a_row_and_no_crash() -> None:
         return None
 
     rows = [simulated().run(app, requests=1).rows[0] for app in (broken, silent)]
-    assert [("failed", "KeyError"), ("failed", "the app returned no text")] == [(row.status, row.reason) for row in rows]
+    assert [("failed", "KeyError: 'choices'"), ("failed", "the app returned no text")] == [(row.status, row.reason) for row in rows]
 
 
 def test_progress_counts_and_a_run_in_the_background_gives_the_same_rows() -> None:
@@ -201,3 +201,95 @@ def test_runs_add_up_and_summarize() -> None:
     assert ["naive", "stack"] == list(table["app"])
     assert "not measurable at n = 20" == table["wait p99 s"][0]
     assert "40 simulated" == runs.sources
+
+
+def test_what_is_no_app_is_refused_before_anything_is_sent() -> None:
+    async def lonely(client: openai.AsyncOpenAI) -> str:
+        return ""
+
+    for wrong in (llmlab.Pipeline, lonely):
+        with pytest.raises(BadInput, match="an app is an async callable"):
+            simulated().run(wrong, requests=1)  # type: ignore[arg-type]
+
+    def blocking(client: openai.AsyncOpenAI, question: str) -> str:
+        return "done"
+
+    with pytest.raises(BadInput, match="the app is not async"):
+        simulated().run(blocking, requests=1)  # type: ignore[arg-type]
+
+
+def test_a_generator_is_timed_at_its_first_text_and_fails_without_any() -> None:
+    async def late(client: openai.AsyncOpenAI, question: str) -> AsyncIterator[str]:
+        yield ""
+        await asyncio.sleep(9)
+        yield "word"
+
+    async def mute(client: openai.AsyncOpenAI, question: str) -> AsyncIterator[str]:
+        yield ""
+
+    late_row, mute_row = (simulated().run(app, requests=1).rows[0] for app in (late, mute))
+    assert ("ok", 9.0) == (late_row.status, late_row.wait_seconds)
+    assert ("failed", "the app returned no text", None) == (mute_row.status, mute_row.reason, mute_row.wait_seconds)
+
+
+def test_an_attempt_that_the_app_abandons_is_counted_and_paid() -> None:
+    async def hasty(client: openai.AsyncOpenAI, question: str) -> str:
+        messages = [{"role": "user", "content": question}]
+        stream = await client.chat.completions.create(model="gpt-4o", messages=messages, stream=True)  # type: ignore[call-overload]
+        async for chunk in stream:
+            if chunk.choices and chunk.choices[0].delta.content:
+                return str(chunk.choices[0].delta.content)
+        return ""
+
+    runs = simulated().run(hasty, requests=3)
+    assert [1, 1, 1] == [row.attempts for row in runs.rows]
+    assert {("cancelled", "abandoned")} == set(zip(runs.attempts["status"], runs.attempts["reason"], strict=True))
+    assert all(row.usd for row in runs.rows)
+
+
+def test_the_end_of_a_stream_may_be_spoken_of_in_an_answer() -> None:
+    import json
+
+    import httpx2
+
+    from llmlab.lab.meter import Meter
+    from llmlab.protocol import identity, sse
+    from llmlab.wire.transport import Piece, Planned, Reply
+
+    class Speaks(Planned):
+        def plan(self, request: httpx2.Request, now: float) -> Reply:
+            def event(delta: dict[str, str], finish: str | None = None) -> bytes:
+                choice = {"index": 0, "delta": delta, "finish_reason": finish}
+                return sse.encode(json.dumps({"model": "gpt-4o", "choices": [choice]}).encode())
+
+            usage = sse.encode(json.dumps({"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 70}}).encode())
+            chunks = [
+                event({"content": "Streams end with [DONE]."}),
+                event({"content": " Truly."}),
+                event({}, "stop"),
+                usage,
+                sse.encode(sse.DONE),
+            ]
+            return Reply(headers=[(b"content-type", b"text/event-stream")], pieces=[Piece(0.1 * n, data) for n, data in enumerate(chunks)])
+
+    meter = Meter(Speaks())
+
+    async def go() -> None:
+        with identity.request("q", 0):
+            stream = await llmlab.client(meter).chat.completions.create(model="gpt-4o", messages=[], stream=True)
+            assert 4 == len([chunk async for chunk in stream])
+
+    llmlab.simulate(go())
+    (attempt,) = meter.collect("q/0")
+    assert ("ok", 100, 70, "reported") == (attempt.status, attempt.prompt_tokens, attempt.completion_tokens, attempt.usage)
+
+
+def test_runs_of_other_weather_are_not_added() -> None:
+    one, other = (simulated(seed).run(llmlab.naive, requests=1) for seed in (1, 2))
+    with pytest.raises(BadInput, match="look at them apart"):
+        one + other
+
+
+def test_faults_are_a_list() -> None:
+    with pytest.raises(BadInput, match="faults is a list"):
+        llmlab.Lab(faults=SPIKES)  # type: ignore[arg-type]
