@@ -119,7 +119,7 @@ async def wrong_model(client: openai.AsyncOpenAI, question: str) -> Any:
         (asks_nobody, "without asking the model", "create(...)"),
         (returns_the_object, "40 of 40 requests got no answer", "completion.choices[0].message.content"),
         (says_nothing, "no answer", "does it end with return"),
-        (wrong_model, "no answer (NotFoundError)", "by itself"),
+        (wrong_model, "no answer (NotFoundError: Error code: 404", "by itself"),
     ],
 )
 def test_an_app_that_is_none_is_explained(answer: Any, text: str, hint: str) -> None:
