@@ -132,10 +132,10 @@ def _raw(on: httpx2.AsyncBaseTransport, body: dict[str, Any]) -> Work:
 def _idle(name: str, stream: bool, parts: int, unit: str, budget: str) -> Figure:
     body = {"model": "gpt-4o", "messages": _messages(), **({"stream": True} if stream else {})}
     calm = Chaos(_Answers(), LatencySpike(probability=0.0), SlowDecode(probability=0.0))
-    ours, theirs, ratio = beside(_raw(calm, body), _raw(_Answers(), body), 300)
+    _, theirs, ratio = beside(_raw(calm, body), _raw(_Answers(), body), 300)
     calm.reset()
     return Figure(
-        name, (ours - theirs) / parts * 1e6, unit, theirs / parts * 1e6, ratio, 300 * parts, "the transport without Chaos", budget
+        name, theirs * (ratio - 1) / parts * 1e6, unit, theirs / parts * 1e6, ratio, 300 * parts, "the transport without Chaos", budget
     )
 
 
