@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from llmlab.lab.runs import Runs
     from llmlab.notebook import check
     from llmlab.pipeline.answer import Answer
-    from llmlab.pipeline.call import Clocks
+    from llmlab.pipeline.cache import Cache
+    from llmlab.pipeline.clocks import Clocks
     from llmlab.pipeline.guards import LengthGuard
     from llmlab.pipeline.pipeline import Pipeline
     from llmlab.pipeline.prompt import Prompt
-    from llmlab.pipeline.routing import Hedge, Retry, Route
+    from llmlab.pipeline.route import Route
+    from llmlab.pipeline.routing import Hedge, Retry
+    from llmlab.pipeline.state import State
     from llmlab.protocol.clock import simulate
     from llmlab.wire import faults
     from llmlab.wire.client import client, sync_client
@@ -29,7 +32,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Answer": "llmlab.pipeline.answer",
-    "Clocks": "llmlab.pipeline.call",
+    "Cache": "llmlab.pipeline.cache",
+    "Clocks": "llmlab.pipeline.clocks",
     "Closed": "llmlab.lab.load",
     "Hedge": "llmlab.pipeline.routing",
     "Lab": "llmlab.lab.lab",
@@ -38,8 +42,9 @@ _HOME = {
     "Pipeline": "llmlab.pipeline.pipeline",
     "Prompt": "llmlab.pipeline.prompt",
     "Retry": "llmlab.pipeline.routing",
-    "Route": "llmlab.pipeline.routing",
+    "Route": "llmlab.pipeline.route",
     "Runs": "llmlab.lab.runs",
+    "State": "llmlab.pipeline.state",
     "careful": "llmlab.lab.apps",
     "check": "llmlab.notebook.check",
     "client": "llmlab.wire.client",
@@ -53,6 +58,7 @@ _HOME = {
 
 __all__ = [
     "Answer",
+    "Cache",
     "Clocks",
     "Closed",
     "Hedge",
@@ -64,6 +70,7 @@ __all__ = [
     "Retry",
     "Route",
     "Runs",
+    "State",
     "careful",
     "check",
     "client",
