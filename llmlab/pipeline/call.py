@@ -289,6 +289,7 @@ class Call:
 
     async def release(self) -> None:
         """Give its connection back."""
+        self._watch.stop()
         response = self._response
         if response is None or response.is_closed:
             return
