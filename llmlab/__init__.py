@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llmlab import wire
     from llmlab.lab.apps import careful, naive, stack
+    from llmlab.lab.compare import Comparison, compare
     from llmlab.lab.lab import Lab
     from llmlab.lab.load import Closed, Open
     from llmlab.lab.runs import Runs
@@ -31,6 +32,7 @@ _HOME = {
     "Answer": "llmlab.pipeline.answer",
     "Clocks": "llmlab.pipeline.call",
     "Closed": "llmlab.lab.load",
+    "Comparison": "llmlab.lab.compare",
     "Hedge": "llmlab.pipeline.routing",
     "Lab": "llmlab.lab.lab",
     "LengthGuard": "llmlab.pipeline.guards",
@@ -43,6 +45,7 @@ _HOME = {
     "careful": "llmlab.lab.apps",
     "check": "llmlab.notebook.check",
     "client": "llmlab.wire.client",
+    "compare": "llmlab.lab.compare",
     "faults": "llmlab.wire.faults",
     "naive": "llmlab.lab.apps",
     "simulate": "llmlab.protocol.clock",
@@ -55,6 +58,7 @@ __all__ = [
     "Answer",
     "Clocks",
     "Closed",
+    "Comparison",
     "Hedge",
     "Lab",
     "LengthGuard",
@@ -67,6 +71,7 @@ __all__ = [
     "careful",
     "check",
     "client",
+    "compare",
     "faults",
     "naive",
     "simulate",
