@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llmlab import wire
     from llmlab.lab.apps import careful, naive, stack
+    from llmlab.lab.compare import Comparison, compare
     from llmlab.lab.lab import Lab
     from llmlab.lab.load import Closed, Open
     from llmlab.lab.runs import Runs
@@ -35,6 +36,7 @@ _HOME = {
     "Cache": "llmlab.pipeline.cache",
     "Clocks": "llmlab.pipeline.clocks",
     "Closed": "llmlab.lab.load",
+    "Comparison": "llmlab.lab.compare",
     "Hedge": "llmlab.pipeline.routing",
     "Lab": "llmlab.lab.lab",
     "LengthGuard": "llmlab.pipeline.guards",
@@ -48,6 +50,7 @@ _HOME = {
     "careful": "llmlab.lab.apps",
     "check": "llmlab.notebook.check",
     "client": "llmlab.wire.client",
+    "compare": "llmlab.lab.compare",
     "faults": "llmlab.wire.faults",
     "naive": "llmlab.lab.apps",
     "simulate": "llmlab.protocol.clock",
@@ -61,6 +64,7 @@ __all__ = [
     "Cache",
     "Clocks",
     "Closed",
+    "Comparison",
     "Hedge",
     "Lab",
     "LengthGuard",
@@ -74,6 +78,7 @@ __all__ = [
     "careful",
     "check",
     "client",
+    "compare",
     "faults",
     "naive",
     "simulate",
