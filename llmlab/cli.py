@@ -181,11 +181,14 @@ def gameday(
     source: Source = None,
     max_requests: MaxRequests = 20,
     max_usd: MaxUsd = 1.0,
+    picture: Annotated[Path | None, typer.Option(help="Write the storm strip of the first scenario here (PNG).")] = None,
     as_json: Json = False,
 ) -> None:
     """Run naive, careful and the stack (or your app) through the same weather."""
     from llmlab.data.help_desk import load_cases
+    from llmlab.lab.fixes import fix_table
     from llmlab.lab.gameday import judge, load_app, parse_gate, play, report
+    from llmlab.lab.pictures import storm_strip
 
     gate = parse_gate(fail_under or [])
     apps = dict([load_app(own_app)]) if own_app else None
@@ -195,6 +198,8 @@ def gameday(
     outcomes = play(scenario or [], apps=apps, cases=asked, requests=requests, seed=seed, source=source, **caps)
     wall = time.perf_counter() - started
     verdicts = judge(outcomes, gate)
+    if picture is not None:
+        picture.write_bytes(storm_strip(outcomes[0].runs.frame, outcomes[0].scenario.slow_seconds).png())
     if as_json:
         _print_json({**report(outcomes, verdicts, requests=requests, seed=seed), "wall_seconds": round(wall, 3)})
     else:
@@ -203,6 +208,12 @@ def gameday(
             for name, text in outcome.put_in.items():
                 out.print(f"  put in: {name}: {escape(text)}")
             _show(outcome.runs.summary(outcome.scenario.slow_seconds).set_index("app").T.rename_axis("").reset_index())
+            if outcome.fixes is not None:
+                out.print("  What each fix does, beside no fix in the same weather, and its price:")
+                _show(fix_table(outcome.fixes, outcome.scenario.slow_seconds))
+            if outcome.cached is not None:
+                out.print("  With a cache, which the rows above do not have:")
+                _show(outcome.cached.summary(outcome.scenario.slow_seconds))
             for name in outcome.runs.apps:
                 for reason, count in outcome.runs.reasons(name)[:3]:
                     out.print(f"  {name}: {count} x {escape(reason)}")

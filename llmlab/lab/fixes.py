@@ -5,15 +5,21 @@ Notebook: 01_latency_variance.ipynb
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from llmlab.errors import UnknownName
 from llmlab.lab.apps import stack
+from llmlab.lab.compare import Comparison, compare
+from llmlab.lab.runs import SLOW_SECONDS, Runs
 from llmlab.pipeline.cache import Cache
 from llmlab.pipeline.clocks import Clocks
 from llmlab.pipeline.pipeline import Pipeline
 from llmlab.pipeline.route import Route
 from llmlab.pipeline.routing import Hedge, Retry
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIXES = {
     "stream": "show the words as they come",
@@ -69,3 +75,54 @@ def words(fixes: Iterable[str], after_seconds: float) -> str:
     if late:
         plain.append(f"{' and '.join(late)} after {after_seconds:g} s")
     return ", ".join(plain) or "no fix"
+
+
+LADDER: Sequence[tuple[str, ...]] = (
+    (),
+    ("stream",),
+    ("stream", "timeout"),
+    ("stream", "hedge"),
+    ("stream", "fallback"),
+    ("stream", "hedge", "fallback"),
+)
+"""What each fix does alone (beside streaming, for nobody minds a late end), and together."""
+
+
+def ladder(after_seconds: float = 1.5) -> dict[str, Pipeline]:
+    """Return a pipeline for each row of `LADDER`, by its words; the first has no fix."""
+    return {words(fixes, after_seconds): fixed(fixes, after_seconds) for fixes in LADDER}
+
+
+def effects(runs: Runs, metric: str = "slow", slow_seconds: float = SLOW_SECONDS) -> dict[str, Comparison]:
+    """Return each app's comparison with the first app of `runs`, by its name."""
+    first, *others = runs.apps
+    return {app: compare(runs.only(first), runs.only(app), metric, slow_seconds=slow_seconds) for app in others}
+
+
+def fix_table(runs: Runs, slow_seconds: float = SLOW_SECONDS) -> pd.DataFrame:
+    """Return what each app changes beside the first one, and its price, for people."""
+    import pandas as pd
+
+    changes, measures = effects(runs, slow_seconds=slow_seconds), runs.measures(slow_seconds)
+    base = measures[runs.apps[0]]
+
+    def beside(app: str, name: str) -> str:
+        value, before = measures[app][name].value, base[name].value
+        if value is None or not before:
+            return "unknown"
+        return f"{value:.3f}" if app == runs.apps[0] else f"{100 * (value / before - 1):+.1f} %"
+
+    lines = [
+        {
+            "fix": app,
+            "n": found["slow"].n,
+            f"after {slow_seconds:g} s or never (%)": found["slow"].text(1, scale=100),
+            "change": changes[app].text() if app in changes else "",
+            "verdict": changes[app].verdict if app in changes else "",
+            "p50 (s)": found["wait_p50"].text(2),
+            "attempts": beside(app, "attempts_per_request"),
+            "USD per 1,000": beside(app, "usd_per_1000"),
+        }
+        for app, found in measures.items()
+    ]
+    return pd.DataFrame(lines)

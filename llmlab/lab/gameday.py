@@ -13,6 +13,7 @@ from llmlab.data.help_desk import Case
 from llmlab.errors import BadInput, UnknownName
 from llmlab.evals.statistics import Estimate, proportion
 from llmlab.lab.apps import APPS
+from llmlab.lab.fixes import effects
 from llmlab.lab.lab import Lab
 from llmlab.lab.run import App
 from llmlab.lab.runs import Runs
@@ -32,6 +33,10 @@ class Outcome(NamedTuple):
     runs: Runs
     put_in: Mapping[str, str]
     """What was assumed, with its source."""
+    fixes: Runs | None = None
+    """What each fix does alone and together; None where one's own apps were run."""
+    cached: Runs | None = None
+    """The row with the cache."""
 
 
 class Verdict(NamedTuple):
@@ -83,11 +88,14 @@ def play(
                 f"{requests} live requests for each of {len(chosen)} apps are more than the cap of {max_requests}; "
                 "ask for fewer (--requests), or raise the cap (--max-requests)"
             )
-        parts = [lab.run(app, cases, requests=requests, load=scenario.load, name=name) for name, app in chosen.items()]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        outcomes.append(Outcome(scenario, total, {"undisturbed times": TIMES[lab.source], **scenario.put_in}))
+        given = {"requests": requests, "load": scenario.load}
+        total = lab.run_all(chosen, cases, **given)
+        fixes = cached = None
+        if apps is None and lab.source != "live":
+            fixes = lab.run_all(scenario.fixes, cases, **given) if scenario.fixes else None
+            if scenario.cached is not None:
+                cached = lab.run(scenario.cached, cases, name="stack, cache", popularity=scenario.popularity, **given)
+        outcomes.append(Outcome(scenario, total, {"undisturbed times": TIMES[lab.source], **scenario.put_in}, fixes, cached))
     return outcomes
 
 
@@ -106,19 +114,34 @@ def report(outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], *, requests
                 "faults": [repr(fault) for fault in outcome.scenario.faults],
                 "slow_seconds": outcome.scenario.slow_seconds,
                 "sources": outcome.runs.sources,
-                "apps": [
-                    {
-                        "app": app,
-                        "measures": {name: _plain(estimate) for name, estimate in measures.items()},
-                        "reasons": dict(outcome.runs.reasons(app)),
-                    }
-                    for app, measures in outcome.runs.measures(outcome.scenario.slow_seconds).items()
-                ],
+                "apps": _apps(outcome.runs, outcome.scenario.slow_seconds),
+                "fixes": _fixes(outcome),
+                "cached": _apps(outcome.cached, outcome.scenario.slow_seconds) if outcome.cached else [],
             }
             for outcome in outcomes
         ],
         "gate": [{**verdict._asdict(), "estimate": _plain(verdict.estimate)} for verdict in verdicts],
     }
+
+
+def _apps(runs: Runs, slow_seconds: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "app": app,
+            "measures": {name: _plain(estimate) for name, estimate in measures.items()},
+            "reasons": dict(runs.reasons(app)),
+        }
+        for app, measures in runs.measures(slow_seconds).items()
+    ]
+
+
+def _fixes(outcome: Outcome) -> list[dict[str, Any]]:
+    if outcome.fixes is None:
+        return []
+    slow_seconds = outcome.scenario.slow_seconds
+    changes = effects(outcome.fixes, slow_seconds=slow_seconds)
+    told = {app: {"slow_change": _plain(found.difference), "verdict": found.verdict} for app, found in changes.items()}
+    return [{**one, **told.get(one["app"], {})} for one in _apps(outcome.fixes, slow_seconds)]
 
 
 def _plain(estimate: Estimate) -> dict[str, float | int | str | None]:

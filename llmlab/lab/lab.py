@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -137,6 +139,18 @@ class Lab:
         reacts = self.source == "live" or getattr(self._simulator, "reacts_to_load", False)
         over_time = reacts or any(fault.over_time for fault in self.faults)
         return Weather(self.seed, self.faults, self.source, over_time, load is not None and load.concurrency is None)
+
+    def run_all(self, apps: Mapping[str, App], cases: Sequence[Case | str] | None = None, **options: Any) -> Runs:
+        """Run several apps in the same weather, one after the other; takes what `run` takes besides.
+
+        Args:
+            apps: Apps by the name that tables show; at least one.
+            cases: As for `run`.
+            options: As for `run`.
+        """
+        if not apps:
+            raise BadInput("there are no apps to run: give at least one, as in {'naive': llmlab.naive}")
+        return reduce(add, [self.run(app, cases, name=name, **options) for name, app in apps.items()])
 
     def start(self, app: App, cases: Sequence[Case | str] | None = None, *, requests: int = 500, **options: Any) -> Handle:
         """Begin a run in the background; takes what `run` takes.

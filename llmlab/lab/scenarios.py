@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from llmlab.errors import BadInput, UnknownName
-from llmlab.lab.load import Load, Open
+from llmlab.lab.apps import stack
+from llmlab.lab.fixes import ladder
+from llmlab.lab.load import Load, Open, Zipf
+from llmlab.lab.run import App
 from llmlab.lab.runs import SLOW_SECONDS
+from llmlab.pipeline.cache import Cache
 from llmlab.wire.faults import Fault, LatencySpike
 
 
@@ -27,6 +31,12 @@ class Scenario:
     """The objective: the first word within this time (in seconds)."""
     source: str | None = None
     """A source of its own ("simulator" where load or prompts matter), or None."""
+    fixes: Mapping[str, App] = field(default_factory=dict)
+    """Rows of their own: what each fix does alone and together, beside the first of them, which has none."""
+    cached: App | None = None
+    """A row of its own: with a cache, where questions repeat as `popularity` says. The other rows have no cache."""
+    popularity: Zipf | None = None
+    """How often which question is asked, for the row with the cache; None: all alike."""
 
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -62,8 +72,12 @@ register(
         faults=(LatencySpike(probability=0.04, seconds=4.0),),
         put_in={
             "spikes": "4 of 100 attempts, 4 s each (assumed)",
+            "repeats": "cache row only: questions asked as 1/rank (Zipf, assumed)",
             "load": "open, 5 requests a second (assumed; Azure's conversations of 2023 had 5.5)",
         },
         load=Open(per_second=5.0),
+        fixes=ladder(),
+        cached=stack.replace(cache=Cache()),
+        popularity=Zipf(exponent=1.0),
     )
 )

@@ -25,13 +25,14 @@ class Heard(NamedTuple):
     """When each piece of text was there (in seconds after the question)."""
 
 
-def listen(lab: Lab, pipeline: Pipeline, question: Case | str) -> Heard:
+def listen(lab: Lab, pipeline: Pipeline, question: Case | str, repetition: int = 0) -> Heard:
     """Ask one question and return the answer with the time of each piece.
 
     Args:
         lab: Its weather, its seed, and who answers.
         pipeline: Who is asked.
         question: A case, or a question of your own: what no recording holds is simulated.
+        repetition: How often the case was asked before: another repetition meets other luck.
     """
     case = question if isinstance(question, Case) else Case(id="own", question=question)
     transport = lab.transport(for_one=not isinstance(question, Case))
@@ -39,7 +40,7 @@ def listen(lab: Lab, pipeline: Pipeline, question: Case | str) -> Heard:
     async def go() -> Heard:
         asked = pipeline.replace(client=client(transport))
         pieces: list[tuple[float, str]] = []
-        with identity.request(case.id):
+        with identity.request(case.id, repetition):
             async with aclosing(asked.stream(case.question)) as events:
                 async for event in events:
                     if isinstance(event, Delta):

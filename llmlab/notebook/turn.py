@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 from llmlab.data.help_desk import Case
@@ -81,11 +83,8 @@ class Turn:
                 self._memory[key] = parts[-1]
             done += self.requests
         while len(self._memory) > _REMEMBERED:
-            del self._memory[next(iter(self._memory))]
-        runs = parts[0]
-        for part in parts[1:]:
-            runs = runs + part
-        return runs
+            self._memory.pop(next(iter(self._memory)), None)
+        return reduce(add, parts)
 
     def _run(
         self, lab: Lab, name: str, app: App, cases: Sequence[Case | str] | None, total: int, done: int, options: dict[str, Any]
