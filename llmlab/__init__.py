@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from llmlab import wire
     from llmlab.lab.apps import careful, naive, stack
     from llmlab.lab.lab import Lab
-    from llmlab.lab.load import Closed, Open
+    from llmlab.lab.load import Arrivals, Closed, Open, Zipf
     from llmlab.lab.runs import Runs
     from llmlab.notebook import check
     from llmlab.pipeline.answer import Answer
@@ -29,6 +29,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Answer": "llmlab.pipeline.answer",
+    "Arrivals": "llmlab.lab.load",
     "Clocks": "llmlab.pipeline.call",
     "Closed": "llmlab.lab.load",
     "Hedge": "llmlab.pipeline.routing",
@@ -40,6 +41,7 @@ _HOME = {
     "Retry": "llmlab.pipeline.routing",
     "Route": "llmlab.pipeline.routing",
     "Runs": "llmlab.lab.runs",
+    "Zipf": "llmlab.lab.load",
     "careful": "llmlab.lab.apps",
     "check": "llmlab.notebook.check",
     "client": "llmlab.wire.client",
@@ -53,6 +55,7 @@ _HOME = {
 
 __all__ = [
     "Answer",
+    "Arrivals",
     "Clocks",
     "Closed",
     "Hedge",
@@ -64,6 +67,7 @@ __all__ = [
     "Retry",
     "Route",
     "Runs",
+    "Zipf",
     "careful",
     "check",
     "client",
