@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llmlab import wire
     from llmlab.lab.apps import careful, naive, stack
+    from llmlab.lab.compare import Comparison, compare
     from llmlab.lab.lab import Lab
     from llmlab.lab.load import Arrivals, Closed, Open, Zipf
     from llmlab.lab.runs import Runs
     from llmlab.notebook import check
     from llmlab.pipeline.answer import Answer
-    from llmlab.pipeline.call import Clocks
+    from llmlab.pipeline.cache import Cache
+    from llmlab.pipeline.clocks import Clocks
     from llmlab.pipeline.guards import LengthGuard
     from llmlab.pipeline.pipeline import Pipeline
     from llmlab.pipeline.prompt import Prompt
-    from llmlab.pipeline.routing import Hedge, Retry, Route
+    from llmlab.pipeline.route import Route
+    from llmlab.pipeline.routing import Hedge, Retry
+    from llmlab.pipeline.state import State
     from llmlab.protocol.clock import simulate
     from llmlab.wire import faults
     from llmlab.wire.client import client, sync_client
@@ -30,8 +34,10 @@ __version__ = "0.1.0"
 _HOME = {
     "Answer": "llmlab.pipeline.answer",
     "Arrivals": "llmlab.lab.load",
-    "Clocks": "llmlab.pipeline.call",
+    "Cache": "llmlab.pipeline.cache",
+    "Clocks": "llmlab.pipeline.clocks",
     "Closed": "llmlab.lab.load",
+    "Comparison": "llmlab.lab.compare",
     "Hedge": "llmlab.pipeline.routing",
     "Lab": "llmlab.lab.lab",
     "LengthGuard": "llmlab.pipeline.guards",
@@ -39,12 +45,14 @@ _HOME = {
     "Pipeline": "llmlab.pipeline.pipeline",
     "Prompt": "llmlab.pipeline.prompt",
     "Retry": "llmlab.pipeline.routing",
-    "Route": "llmlab.pipeline.routing",
+    "Route": "llmlab.pipeline.route",
     "Runs": "llmlab.lab.runs",
+    "State": "llmlab.pipeline.state",
     "Zipf": "llmlab.lab.load",
     "careful": "llmlab.lab.apps",
     "check": "llmlab.notebook.check",
     "client": "llmlab.wire.client",
+    "compare": "llmlab.lab.compare",
     "faults": "llmlab.wire.faults",
     "naive": "llmlab.lab.apps",
     "simulate": "llmlab.protocol.clock",
@@ -56,8 +64,10 @@ _HOME = {
 __all__ = [
     "Answer",
     "Arrivals",
+    "Cache",
     "Clocks",
     "Closed",
+    "Comparison",
     "Hedge",
     "Lab",
     "LengthGuard",
@@ -67,10 +77,12 @@ __all__ = [
     "Retry",
     "Route",
     "Runs",
+    "State",
     "Zipf",
     "careful",
     "check",
     "client",
+    "compare",
     "faults",
     "naive",
     "simulate",

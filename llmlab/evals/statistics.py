@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from statistics import NormalDist
+from statistics import NormalDist, median
 from typing import NamedTuple
 
 from llmlab.errors import BadInput
@@ -109,6 +109,45 @@ def quantile(values: Sequence[float], q: float, confidence: float = CONFIDENCE) 
     value = ordered[max(1, math.ceil(round(n * q, 9))) - 1]  # 100 * 0.07 is a little more than 7
     low, high = _ranks(n, q, confidence)
     return Estimate(value, ordered[low - 1] if low >= 1 else None, ordered[high - 1] if high <= n else None, n)
+
+
+def least_n(q: float, confidence: float = CONFIDENCE) -> int:
+    """Return the smallest n at which a quantile has an interval: 368 for the 0.99 quantile at 95 %."""
+    return math.ceil(math.log((1 - confidence) / 2) / math.log(max(q, 1 - q)))
+
+
+def mean(values: Sequence[float | None], unseen: float | None = None, confidence: float = CONFIDENCE) -> Estimate:
+    """Return a mean with an interval for skewed values in which rare large ones matter, such as attempts and prices.
+
+    The t interval of a mean in which no rare event was seen has no width. So the deviations above and below the median are each taken for a
+    compound Poisson sum with total T and sum of squares S, whose score interval is T + z^2 u/2 +- z sqrt(S + z^2 u^2/4) with u = S/T, or
+    `unseen` if that is larger; MOVER joins the two (Zou and Donner 2008). Where n is large, it is the t interval. By simulation it covers
+    at least 93 % at n = 20 for counts and for prices with a tail like a log-normal of sigma 0.5; a tail of sigma 1 takes n = 100.
+
+    Args:
+        values: Independent observations; one that is None is unknown, and so is the mean then.
+        unseen: The size of an event that may exist although it was not seen; None: as large as the mean itself.
+        confidence: Probability with which the interval covers the true mean, 0 < confidence < 1.
+    """
+    _check_confidence(confidence)
+    known, n = [value for value in values if value is not None], len(values)
+    if not known or len(known) < n:
+        return Estimate(None, None, None, n)
+    value, middle = math.fsum(known) / n, median(known)
+    unseen = abs(value) if unseen is None else unseen
+    above = _deviation([max(one - middle, 0.0) for one in known], unseen, confidence)
+    below = _deviation([max(middle - one, 0.0) for one in known], unseen, confidence)
+    low, high = (math.sqrt(one * one + other * other) for one, other in ((above[0], below[1]), (above[1], below[0])))
+    return Estimate(value, value - low, value + high, n)
+
+
+def _deviation(parts: Sequence[float], unseen: float, confidence: float) -> tuple[float, float]:
+    """Return how far below and above the mean of `parts` (none negative) the ends of its score interval lie."""
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    total, squares = math.fsum(parts), math.fsum(part * part for part in parts)
+    shift = z * z * max(squares / total if total else 0.0, unseen) / 2
+    spread = math.sqrt(z * z * squares + shift * shift)
+    return min(total, spread - shift) / len(parts), (spread + shift) / len(parts)
 
 
 def _check_confidence(confidence: float) -> None:

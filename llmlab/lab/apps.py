@@ -9,8 +9,10 @@ import openai
 
 from llmlab.data.help_desk import retrieve
 from llmlab.lab.run import App
+from llmlab.pipeline.clocks import Clocks
 from llmlab.pipeline.pipeline import Pipeline
-from llmlab.pipeline.routing import Hedge, Route
+from llmlab.pipeline.route import Route
+from llmlab.pipeline.routing import Hedge
 from llmlab.protocol.models import ALIASES
 
 
@@ -33,10 +35,10 @@ async def careful(client: openai.AsyncOpenAI, question: str) -> str | None:
 
 
 stack = Pipeline(
-    routes=[Route("main", model="main"), Route("fast", model="fast")],
+    routes=[Route("main", model="main", clocks=Clocks(first_content_seconds=3.0)), Route("fast", model="fast")],
     retrieve=retrieve,
-    hedge=Hedge(after_seconds=1.5),
+    hedge=Hedge(after_seconds=1.75),
 )
-"""The stack: a pipeline that streams, hedges after 1.5 s, retries what may be mended, and falls back to a faster model."""
+"""The stack: a pipeline that streams, hedges after 1.75 s, asks a faster model after 3 s of silence, and retries what may be mended."""
 
 APPS: dict[str, App] = {"naive": naive, "careful": careful, "stack": stack}

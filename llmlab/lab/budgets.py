@@ -18,8 +18,10 @@ import httpx2
 import openai
 
 from llmlab.lab.bench import ROUNDS, Figure, Work, beside, each, measures
+from llmlab.pipeline.cache import Cache
 from llmlab.pipeline.pipeline import Pipeline
-from llmlab.pipeline.routing import Route
+from llmlab.pipeline.route import Route
+from llmlab.pipeline.routing import Hedge
 from llmlab.protocol import sse
 from llmlab.protocol.clock import simulate
 from llmlab.wire.chaos import Chaos
@@ -95,13 +97,15 @@ def pipeline_plain() -> Figure:
 
 @measures("pipeline_stream")
 def pipeline_stream() -> Figure:
-    """The pipeline's stream beside the SDK's, a chunk."""
+    """The pipeline's stream beside the SDK's, a chunk; hedge, fallback and cache stand ready."""
     on = _Answers()
-    pipeline = Pipeline(routes=[Route("main", model="main")], guards_in=(), client=client(on))
+    routes = [Route("main", model="main"), Route("fast", model="fast")]
+    pipeline = Pipeline(routes=routes, hedge=Hedge(), cache=Cache(), guards_in=(), client=client(on))
     bare, messages = client(on), _messages()
+    turn = iter(range(10**9))
 
     async def ours() -> None:
-        async for _ in pipeline.stream(QUESTION, DOCUMENTS):
+        async for _ in pipeline.stream(f"{QUESTION} ({next(turn)})", DOCUMENTS):
             pass
 
     async def theirs() -> None:

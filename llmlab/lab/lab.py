@@ -18,7 +18,7 @@ from llmlab.errors import BadCases, BadInput
 from llmlab.lab.handle import Handle
 from llmlab.lab.load import Closed, Load, Zipf
 from llmlab.lab.run import App, Progress, Run
-from llmlab.lab.runs import Runs
+from llmlab.lab.runs import Runs, Weather
 from llmlab.lab.source import BANNERS, answering, chosen
 from llmlab.pipeline.pipeline import Pipeline
 from llmlab.protocol.clock import simulate
@@ -131,11 +131,16 @@ class Lab:
         if isinstance(app, Pipeline) and self.source != "live":
             for route in app.routes:
                 find(route.model)
-        plan = _plan(asked, requests, self.seed, popularity)
-        run = Run(app, name or _name(app), plan, load or Closed(), self.seed, progress)
+        name = name or _name(app)
+        run = Run(app, name, _plan(asked, requests, self.seed, popularity), load or Closed(), self.seed, progress)
         work = run.go(self.transport())
         rows, attempts = in_real_time(work, _on_start) if self.source == "live" else simulate(work, seed=self.seed, on_start=_on_start)
-        return Runs(rows, attempts, seed=self.seed, banner=self.banner)
+        return Runs(rows, attempts, weather={name: self._weather(load)}, banner=self.banner)
+
+    def _weather(self, load: Load | None) -> Weather:
+        reacts = self.source == "live" or getattr(self._simulator, "reacts_to_load", False)
+        over_time = reacts or any(fault.over_time for fault in self.faults)
+        return Weather(self.seed, self.faults, self.source, over_time, load is not None and load.concurrency is None)
 
     def start(self, app: App, cases: Sequence[Case | str] | None = None, *, requests: int = 500, **options: Any) -> Handle:
         """Begin a run in the background; takes what `run` takes.

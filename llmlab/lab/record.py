@@ -13,6 +13,7 @@ from llmlab.lab.load import Closed
 from llmlab.lab.run import App, Run
 from llmlab.lab.runs import Row
 from llmlab.lab.source import answering, chosen
+from llmlab.pipeline.route import Route
 from llmlab.protocol.clock import simulate
 from llmlab.wire.chaos import Chaos
 
@@ -28,8 +29,10 @@ class Recorded(NamedTuple):
 
 
 def recipes() -> dict[str, App]:
-    """Return what is asked: naive's prompt (careful's is the same), and the stack's on each of its routes."""
-    alone = {f"stack on {route.name}": stack.replace(routes=[route], hedge=None) for route in stack.routes}
+    """Return what is asked: naive's prompt (careful's is the same), and the stack's on each of its routes, streamed and not."""
+    routes = [Route(route.name, model=route.model, stream=stream) for stream in (True, False) for route in stack.routes]
+    names = [f"stack on {route.name}{'' if route.stream else ', not streamed'}" for route in routes]
+    alone = {name: stack.replace(routes=[route], hedge=None) for name, route in zip(names, routes, strict=True)}
     return {"naive": naive, **alone}
 
 

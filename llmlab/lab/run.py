@@ -49,6 +49,8 @@ class Run:
         clock = asyncio.get_running_loop().time
         self._meter = Meter(transport)
         self._client = client(self._meter)
+        if isinstance(self._app, Pipeline):  # one copy for the whole run: what it remembers begins afresh
+            self._app = self._app.replace(client=self._app.client or self._client)
         self._began = clock()
         rows: list[Row | None] = [None] * len(self._plan)
         attempts: list[list[Attempt]] = [[] for _ in self._plan]
@@ -93,7 +95,7 @@ class Run:
         clock = asyncio.get_running_loop().time
         with identity.request(case.id, repetition) as who:
             sent = clock()
-            status, reason, text, wait = await self._ask(case.question, sent)
+            status, reason, text, wait, cached = await self._ask(case.question, sent)
             ended = clock()
             attempts = self._meter.collect(who.name)
         firsts = [attempt.first_content_at for attempt in attempts if attempt.first_content_at is not None]
@@ -120,27 +122,26 @@ class Run:
             prompt_tokens=sum(attempt.prompt_tokens or 0 for attempt in attempts),
             completion_tokens=sum(attempt.completion_tokens or 0 for attempt in attempts),
             usd=None if None in costs else float(sum(cost for cost in costs if cost is not None)),
-            source=answering[-1] if answering else "",
+            source="cache" if cached else answering[-1] if answering else "",
             right=grade(case, text) if case.gradable else None,
             text=text,
         )
         return row, attempts
 
-    async def _ask(self, question: str, sent: float) -> tuple[str, str, str, float | None]:
-        """Return status, reason, text, and when the first word was there (in seconds after sending)."""
+    async def _ask(self, question: str, sent: float) -> tuple[str, str, str, float | None, bool]:
+        """Return status, reason, text, when the first word was there (in seconds after sending), and whether it came from the cache."""
         clock = asyncio.get_running_loop().time
         wait: float | None = None
         try:
             if isinstance(self._app, Pipeline):
-                pipeline = self._app if self._app.client is not None else self._app.replace(client=self._client)
-                async with aclosing(pipeline.stream(question)) as events:
+                async with aclosing(self._app.stream(question)) as events:
                     async for event in events:
                         if isinstance(event, Delta):
                             if wait is None:
                                 wait = microseconds(clock() - sent)
                         else:
                             answer = event.answer
-                return answer.status, answer.reason, answer.text, wait
+                return answer.status, answer.reason, answer.text, wait, bool(answer.cached)
             given: Any = self._app(self._client, question)
             if inspect.isasyncgen(given):
                 text: Any = ""
@@ -155,10 +156,10 @@ class Run:
                 raise BadInput("the app is not async: write it as async def app(client, question)")
         except Exception as error:
             _raise_ours(error)
-            return "failed", f"{type(error).__name__}: {str(error)[:_REASON_CHARACTERS]}", "", None
+            return "failed", f"{type(error).__name__}: {str(error)[:_REASON_CHARACTERS]}", "", None, False
         if not isinstance(text, str) or not text:
-            return "failed", f"the app returned {'no text' if not text else type(text).__name__}", "", None
-        return "ok", "", text, wait if wait is not None else microseconds(clock() - sent)
+            return "failed", f"the app returned {'no text' if not text else type(text).__name__}", "", None, False
+        return "ok", "", text, wait if wait is not None else microseconds(clock() - sent), False
 
 
 def _takes_two(app: object) -> bool:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from llmlab.errors import BadInput
-from llmlab.evals.statistics import Estimate, clustered_proportion, proportion, quantile
+from llmlab.errors import BadInput, UnknownName
+from llmlab.evals.statistics import Estimate, clustered_proportion, mean, proportion, quantile
 from llmlab.protocol.attempt import Attempt
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from llmlab.wire.faults import Fault
 
 SLOW_SECONDS = 4.0
 """An answer whose first word comes later than this is too late."""
@@ -56,26 +58,61 @@ class Row:
     text: str
 
 
+class Weather(NamedTuple):
+    """What an app ran in. Two apps can be compared request by request if it was the same."""
+
+    seed: int
+    faults: tuple[Fault, ...]
+    source: str
+    """Who answered: cassette, simulator or live."""
+    over_time: bool
+    """Whether any of it depends on the time, or on the load."""
+    open_loop: bool
+    """Whether requests were sent when they were due, however many were under way."""
+
+
 class Runs:
     """The outcome of one or several runs.
 
     Args:
         rows: A row a request.
         attempts: The attempts of each app, in the order of requests.
-        seed: The weather's seed.
+        weather: What each app ran in.
         banner: Who answered.
     """
 
-    def __init__(self, rows: Sequence[Row], attempts: Sequence[tuple[str, Attempt]], *, seed: int, banner: str) -> None:
-        self.rows, self._attempts, self.seed, self.banner = tuple(rows), tuple(attempts), seed, banner
+    def __init__(
+        self, rows: Sequence[Row], attempts: Sequence[tuple[str, Attempt]], *, weather: Mapping[str, Weather], banner: str
+    ) -> None:
+        self.rows, self._attempts, self.weather, self.banner = tuple(rows), tuple(attempts), dict(weather), banner
 
     def __add__(self, other: Runs) -> Runs:
         if self.seed != other.seed:
             raise BadInput(f"runs of seeds {self.seed} and {other.seed} met other weather; look at them apart")
-        return Runs(self.rows + other.rows, self._attempts + other._attempts, seed=self.seed, banner=self.banner)
+        twice = [app for app, met in self.weather.items() if other.weather.get(app, met) != met]
+        if twice:
+            raise BadInput(f"{', '.join(twice)} met other weather in the other run; give it another name there: run(..., name=...)")
+        rows, attempts = self.rows + other.rows, self._attempts + other._attempts
+        return Runs(rows, attempts, weather=self.weather | other.weather, banner=self.banner)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def only(self, app: str) -> Runs:
+        """Return the run of one app.
+
+        Raises:
+            UnknownName: It did not run; the message lists those that did.
+        """
+        if app not in self.apps:
+            raise UnknownName("app in these runs", app, self.apps)
+        rows, attempts = ([one for one in self.rows if one.app == app], [one for one in self._attempts if one[0] == app])
+        return Runs(rows, attempts, weather={app: self.weather[app]}, banner=self.banner)
+
+    @property
+    def seed(self) -> int:
+        """The weather's seed."""
+        return next(iter(self.weather.values())).seed
 
     @property
     def apps(self) -> list[str]:
@@ -208,15 +245,7 @@ def _measures(rows: Sequence[Row], slow_seconds: float) -> dict[str, Estimate]:
         "wait_p90": quantile(waits, 0.9),
         "wait_p99": quantile(waits, 0.99),
         "right": clustered_proportion([sum(map(bool, some)) / len(some) for some in by_case.values()]),
-        "attempts_per_request": _mean([row.attempts for row in rows]),
-        "tokens_per_request": _mean([row.prompt_tokens + row.completion_tokens for row in rows]),
-        "usd_per_1000": _mean([None if row.usd is None else 1000 * row.usd for row in rows]),
+        "attempts_per_request": mean([row.attempts for row in rows]),
+        "tokens_per_request": mean([row.prompt_tokens + row.completion_tokens for row in rows]),
+        "usd_per_1000": mean([None if row.usd is None else 1000 * row.usd for row in rows]),
     }
-
-
-def _mean(values: Iterable[float | None]) -> Estimate:
-    """Return the mean as a fact about this run, without an interval; None where a part of it is unknown."""
-    known = list(values)
-    if not known or any(value is None for value in known):
-        return Estimate(None, None, None, len(known))
-    return Estimate(math.fsum(value for value in known if value is not None) / len(known), None, None, len(known))

@@ -19,6 +19,7 @@ import ipywidgets as widgets
 import pandas as pd
 
 from llmlab.lab.pictures import Picture
+from llmlab.lab.runs import Runs
 from llmlab.notebook import page
 from llmlab.notebook.chat import Chat, Playback
 from llmlab.notebook.turn import Cancelled, Turn
@@ -62,6 +63,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self, *, seed: int = 7) -> None:
         self._lock = threading.Lock()
+        self._memory: dict[Any, Runs] = {}
         self._turn = Turn(self.released, seed)
         self._worker: threading.Thread | None = None
         self._feeler: threading.Thread | None = None
@@ -140,7 +142,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         """
         with self._lock:
             self._turn.stop()
-            turn = self._turn = Turn(requests or self.released, self._seed.value)
+            turn = self._turn = Turn(requests or self.released, self._seed.value, memory=self._memory)
             turn._report = lambda share: self._progress(turn, share)
             self.progress.value, self.cancel_button.disabled = 0, False
             self._worker = threading.Thread(target=self._work, args=(turn, self.chosen), name="llmlab-panel", daemon=True)
@@ -294,4 +296,5 @@ def _tidy(control: Any, width: str) -> None:
     if control.has_trait("continuous_update"):
         control.continuous_update = False
     control.layout.width = width
-    control.style.description_width = "88px"
+    if control.has_trait("style"):
+        control.style.description_width = "88px"

@@ -13,7 +13,8 @@ from llmlab.lab.lab import Lab
 from llmlab.notebook.one import Heard, listen
 from llmlab.pipeline.clocks import Clocks
 from llmlab.pipeline.pipeline import Pipeline
-from llmlab.pipeline.routing import Hedge, Retry, Route
+from llmlab.pipeline.route import Route
+from llmlab.pipeline.routing import Hedge, Retry
 from llmlab.wire.faults import Fault, LatencySpike, SlowDecode, Stall
 
 QUESTIONS = ("q021", "q022", "q011", "q016", "q018")

@@ -11,6 +11,10 @@ from llmlab.lab.handle import Handle
 from llmlab.lab.lab import Lab
 from llmlab.lab.run import App
 from llmlab.lab.runs import Runs
+from llmlab.pipeline.pipeline import Pipeline
+
+_REMEMBERED = 8
+"""Runs that a panel keeps."""
 
 
 class Cancelled(Exception):
@@ -24,10 +28,14 @@ class Turn:
         requests: Requests an app.
         seed: The weather's seed.
         report: Called with the share that is done (0 to 1), from any thread.
+        memory: Runs of earlier turns. The same app in the same weather gives the same run, so it is not run again.
     """
 
-    def __init__(self, requests: int, seed: int, report: Callable[[float], None] = lambda share: None) -> None:
+    def __init__(
+        self, requests: int, seed: int, report: Callable[[float], None] = lambda share: None, memory: dict[Any, Runs] | None = None
+    ) -> None:
         self.requests, self.seed = requests, seed
+        self._memory = {} if memory is None else memory
         self._report = report
         self._handle: Handle | None = None
         self._stopped = False
@@ -61,22 +69,34 @@ class Turn:
             Cancelled: It was stopped.
         """
         total, done = self.requests * len(apps), 0
+        asked = None if cases is None else tuple(cases)
         parts = []
         for name, app in apps.items():
             self.check()
-
-            def progress(count: int, _: int, before: int = done) -> None:
-                self._report((before + count) / total)
-
-            self._handle = lab.start(app, cases, requests=self.requests, name=name, progress=progress, **options)
-            if self._stopped:  # stop() may have come before there was a handle
-                self._handle.cancel()
-            try:
-                parts.append(self._handle.result())
-            except asyncio.CancelledError:
-                raise Cancelled from None
+            # A pipeline is made anew by each turn; functions stay what they are.
+            key = (repr(lab), name, app, asked, self.requests, repr(sorted(options.items())))
+            known = None if isinstance(app, Pipeline) or lab.source == "live" else self._memory.get(key)
+            parts.append(known or self._run(lab, name, app, cases, total, done, options))
+            if not isinstance(app, Pipeline):
+                self._memory[key] = parts[-1]
             done += self.requests
+        while len(self._memory) > _REMEMBERED:
+            del self._memory[next(iter(self._memory))]
         runs = parts[0]
         for part in parts[1:]:
             runs = runs + part
         return runs
+
+    def _run(
+        self, lab: Lab, name: str, app: App, cases: Sequence[Case | str] | None, total: int, done: int, options: dict[str, Any]
+    ) -> Runs:
+        def progress(count: int, _: int) -> None:
+            self._report((done + count) / total)
+
+        self._handle = lab.start(app, cases, requests=self.requests, name=name, progress=progress, **options)
+        if self._stopped:  # stop() may have come before there was a handle
+            self._handle.cancel()
+        try:
+            return self._handle.result()
+        except asyncio.CancelledError:
+            raise Cancelled from None

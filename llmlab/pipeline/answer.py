@@ -77,6 +77,8 @@ class Answer:
     timings: Timings
     attempts: tuple[Attempt, ...] = ()
     """In the order of sending, the cancelled ones included."""
+    cached: str = ""
+    """Where it comes from the cache: fresh, shared (another request was asking the same) or stale; empty: a model was asked."""
     findings: tuple[Finding, ...] = ()
     citations: tuple[str, ...] = ()
     """Ids of the given documents that the text cites, in order of appearance."""

@@ -19,8 +19,7 @@ import openai
 
 from llmlab.errors import AttemptBroken, AttemptFailed, AttemptRefused, AttemptUnavailable, BadInput, LlmlabError
 from llmlab.pipeline.answer import ToolCall
-from llmlab.pipeline.clocks import Clocks as Clocks
-from llmlab.pipeline.clocks import Watch
+from llmlab.pipeline.clocks import Clocks, Watch
 from llmlab.pipeline.failures import NEVER_BEGUN, WEATHER, named, named_reply
 from llmlab.protocol import chunks, sse
 from llmlab.protocol.attempt import Attempt, Usage
@@ -110,6 +109,11 @@ class Call:
     def first_content_at(self) -> float | None:
         """When the first text, reasoning or tool delta came (in seconds on the loop's clock)."""
         return self._watch.first_content_at
+
+    @property
+    def sent_at(self) -> float:
+        """When the request left (in seconds on the loop's clock)."""
+        return self._watch.sent_at
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -285,6 +289,7 @@ class Call:
 
     async def release(self) -> None:
         """Give its connection back."""
+        self._watch.stop()
         response = self._response
         if response is None or response.is_closed:
             return

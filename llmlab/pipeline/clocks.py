@@ -59,8 +59,8 @@ _MEANING = {
 class Watch:
     """Cancels the task that is inside of it when a clock runs out, and turns that into `AttemptTimeout`.
 
-    It is entered for every wait of an attempt. There is one timer for all clocks, and it looks how far things are when it goes off, so a
-    chunk that comes in time moves no timer.
+    It is entered for every wait of an attempt. There is one timer for all clocks and all waits, and it looks how far things are when it
+    goes off, so a chunk that comes in time moves no timer. `stop` ends it.
 
     Args:
         clocks: What the attempt may take.
@@ -72,6 +72,7 @@ class Watch:
         "_clocks",
         "_deadline",
         "_fired",
+        "_inside",
         "_loop",
         "_task",
         "_timer",
@@ -89,6 +90,7 @@ class Watch:
         self.first_content_at: float | None = None
         self._fired: tuple[str, float] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._inside = False
 
     def _next(self) -> tuple[float, str, float] | None:
         """Return when the next clock runs out, its name, and its length."""
@@ -105,6 +107,9 @@ class Watch:
         return min(ends, default=None)
 
     def _look(self) -> None:
+        self._timer = None
+        if not self._inside:
+            return
         following = self._next()
         assert following is not None
         when, name, length = following
@@ -118,14 +123,21 @@ class Watch:
         task = asyncio.current_task()
         assert task is not None
         self._task, self._before = task, task.cancelling()
-        self._fired = None
+        self._fired, self._inside = None, True
         self.progress_at = self.now()  # a reader who comes back late is not taken for a provider that stands still
         following = self._next()
-        self._timer = None if following is None else self._loop.call_at(following[0], self._look)
+        if following is not None and (self._timer is None or self._timer.when() > following[0]):
+            self.stop()
+            self._timer = self._loop.call_at(following[0], self._look)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._inside = False
         if self._fired is not None and self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
             name, length = self._fired
             raise AttemptTimeout(f"timeout_{name}", f"{_MEANING[name]} within {length:g} s", retryable=name != "deadline") from error
+
+    def stop(self) -> None:
+        """End the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

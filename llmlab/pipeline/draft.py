@@ -27,6 +27,7 @@ class Draft:
     tool_calls: tuple[ToolCall, ...] = ()
     citations: tuple[str, ...] = ()
     findings: list[Finding] = field(default_factory=list)
+    cached: str = ""
     pieces: list[str] = field(default_factory=list)
     delivered_at: float | None = None
 
@@ -35,6 +36,11 @@ class Draft:
         if not self.pieces:
             self.delivered_at = at
         self.pieces.append(piece)
+
+    @property
+    def keepable(self) -> bool:
+        """Whether it may be given to the next who asks the same: a new answer, whole and as meant, that asks for no deed."""
+        return self.status == "ok" and not self.cached and bool(self.text) and not self.tool_calls
 
     def guard(self, guards: Sequence[Guard], text: str, role: str) -> str:
         """Let the guards look at `text`, and return a note for the trace: the rules that fired, never what they saw."""
@@ -87,6 +93,7 @@ class Draft:
             cost_usd=None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0)),
             timings=Timings(None if first is None else microseconds(first), self.delivered_at, microseconds(total)),
             attempts=attempts,
+            cached=self.cached,
             findings=tuple(self.findings),
             citations=self.citations,
             prompt_version=self.prompt_version,

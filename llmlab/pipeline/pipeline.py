@@ -1,7 +1,7 @@
 """The pipeline: the stages in the order in which a request meets them.
 
 ```
-question -> guardrails -> prompt assembly -> routing -> streaming -> post-processing -> guardrails -> Answer
+question -> guardrails -> prompt assembly -> [cache] -> routing -> streaming -> post-processing -> guardrails -> Answer
 ```
 
 Notebook: 00_start_here.ipynb
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -20,13 +20,17 @@ import openai
 
 from llmlab.errors import AttemptFailed, BadInput
 from llmlab.pipeline.answer import Answer, Delta, Finished
+from llmlab.pipeline.cache import Cache
 from llmlab.pipeline.clocks import check_seconds
 from llmlab.pipeline.draft import Draft
 from llmlab.pipeline.guards import Guard, LengthGuard
 from llmlab.pipeline.output import check_output, response_format, validated
 from llmlab.pipeline.prompt import Document, Prompt, as_documents
-from llmlab.pipeline.routing import Hedge, Request, Retry, Route, Router, check_client
+from llmlab.pipeline.route import Route, check_client, check_routes
+from llmlab.pipeline.routing import Hedge, Request, Retry, Router
+from llmlab.pipeline.state import State
 from llmlab.pipeline.trace import Trace
+from llmlab.protocol.canonical import digest
 from llmlab.protocol.draws import microseconds
 from llmlab.protocol.models import resolve
 
@@ -59,6 +63,8 @@ class Pipeline:
     """What is tried again; None: nothing."""
     hedge: Hedge | None = None
     """A second attempt in time, or None."""
+    cache: Cache | None = None
+    """Keeps answers for the next who asks the same; None: no answer is kept."""
     before_attempt: Callable[[Route, str, int], None] | None = None
     """Called before each attempt with its route, role and number. An `AttemptFailed` that it raises is a veto: the attempt is not made, as
     if it had failed; anything else ends the request and reaches the caller."""
@@ -68,21 +74,23 @@ class Pipeline:
     """From the question to the end of the answer (in seconds)."""
     client: openai.AsyncOpenAI | None = field(default=None, repr=False)
     """For routes without a client of their own."""
+    state: State | None = field(default=None, repr=False, compare=False)
+    """What it remembers of earlier requests; a copy begins with a fresh one unless it is given here, and goes along with copies then."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_passed_on", self.state is not None)
+        if self.state is None:
+            object.__setattr__(self, "state", State())
         for stage, kind, what in (("routes", Route, "routes"), ("guards_in", Guard, "guards"), ("guards_out", Guard, "guards")):
             object.__setattr__(self, stage, _all_of(stage, getattr(self, stage), kind, what))
-        for stage, policy in (("retry", Retry), ("hedge", Hedge)):
+        for stage, policy in (("retry", Retry), ("hedge", Hedge), ("cache", Cache), ("state", State)):
             if not isinstance(getattr(self, stage), policy | None):
                 raise BadInput(f"{stage} is a {policy.__name__}(...) or None, not {getattr(self, stage)!r}")
         for stage in ("retrieve", "before_attempt"):
             if getattr(self, stage) is not None and not callable(getattr(self, stage)):
                 raise BadInput(f"{stage} is a function or None, not {getattr(self, stage)!r}")
-        if not self.routes:
-            raise BadInput("a pipeline needs a route: Pipeline(routes=[Route('main', model='main')])")
+        check_routes(self.routes)
         names = [route.name for route in self.routes]
-        if len({*names}) < len(names):
-            raise BadInput(f"routes need names of their own, and these are {', '.join(names)}")
         if self.hedge is not None and self.hedge.route not in (None, *names):
             raise BadInput(f"the hedge goes to route {self.hedge.route!r}, and there is: {', '.join(names)}")
         _check_deadline(self.deadline_seconds)
@@ -95,6 +103,8 @@ class Pipeline:
     def replace(self, **changes: Any) -> Pipeline:
         """Return a copy with other stages.
 
+        It begins with a fresh state, unless this pipeline was given one, or the copy is: `replace(..., state=pipeline.state)`.
+
         Raises:
             BadInput: There is no such stage.
         """
@@ -102,6 +112,8 @@ class Pipeline:
         for name in changes:
             if name not in known:
                 raise BadInput(f"a pipeline has no stage {name!r}; it has: {', '.join(known)}")
+        if not getattr(self, "_passed_on"):  # noqa: B009  (no field of the dataclass)
+            changes.setdefault("state", None)
         return replace(self, **changes)
 
     async def ask(
@@ -110,6 +122,8 @@ class Pipeline:
         documents: Iterable[Any] | None = None,
         history: Iterable[Mapping[str, str]] = (),
         deadline_seconds: float | None = None,
+        *,
+        tenant: str = "",
     ) -> Answer:
         """Return the answer to `question`.
 
@@ -118,11 +132,12 @@ class Pipeline:
             documents: What to answer from (texts, mappings, or objects with id, title and text); None: what `retrieve` finds.
             history: Earlier messages (role and content), oldest first.
             deadline_seconds: Instead of the pipeline's own.
+            tenant: On whose behalf: nobody is given an answer that was kept for another tenant.
 
         Raises:
             BadInput: Misuse: a question that is no text, a route without a client, a deadline that is none. Failures are answers.
         """
-        async with aclosing(self._events(question, documents, history, deadline_seconds, deliver=False)) as events:
+        async with aclosing(self._events(question, documents, history, deadline_seconds, tenant, deliver=False)) as events:
             finished = await anext(events)  # without delivery it is the only event
         assert isinstance(finished, Finished)
         return finished.answer
@@ -133,6 +148,8 @@ class Pipeline:
         documents: Iterable[Any] | None = None,
         history: Iterable[Mapping[str, str]] = (),
         deadline_seconds: float | None = None,
+        *,
+        tenant: str = "",
     ) -> AsyncGenerator[Delta | Finished, None]:
         """Yield the answer as it comes: `Delta` after `Delta`, then one `Finished` with the whole `Answer`.
 
@@ -144,11 +161,12 @@ class Pipeline:
             documents: What to answer from.
             history: Earlier messages.
             deadline_seconds: Instead of the pipeline's own.
+            tenant: On whose behalf.
 
         Raises:
             BadInput: Misuse.
         """
-        async with aclosing(self._events(question, documents, history, deadline_seconds, deliver=True)) as events:
+        async with aclosing(self._events(question, documents, history, deadline_seconds, tenant, deliver=True)) as events:
             async for event in events:
                 yield event
 
@@ -158,6 +176,7 @@ class Pipeline:
         given: Iterable[Any] | None,
         history: Iterable[Mapping[str, str]],
         deadline_seconds: float | None,
+        tenant: str,
         *,
         deliver: bool,
     ) -> AsyncGenerator[Delta | Finished, None]:
@@ -165,7 +184,8 @@ class Pipeline:
             raise BadInput(f"a question is a text, not {type(question).__name__}")
         _check_deadline(deadline_seconds)
         limit = self.deadline_seconds if deadline_seconds is None else deadline_seconds
-        clock = asyncio.get_running_loop().time
+        state, clock = self._remembered(), asyncio.get_running_loop().time
+        state.touch()
         draft = Draft(Trace(began=clock()), self.prompt.version)
         trace = draft.trace
         with trace.stage("guards in", clock) as note:
@@ -178,51 +198,84 @@ class Pipeline:
                     note.append(_counted(len(documents), "document"))
                 except Exception as error:
                     note.append(draft.crashed("retrieval", error))
-        if draft.status == "ok":
-            with trace.stage("prompt assembly", clock) as note:
-                documents = documents if given is None else as_documents(given)
-                messages = self.prompt.messages(question, documents, history)
-                note += [f"version {draft.prompt_version}", _counted(len(documents), "document")]
-            deadline = None if limit is None else trace.began + limit
-            request = Request(messages, draft.prompt_version, trace, deadline, self.client)
-            if self.output is not None:
-                request.extra["response_format"] = response_format(self.output)
-            with trace.stage("routing", clock) as note:
-                router = Router(self.routes, self.retry, self.hedge, self.before_attempt)
-                try:
-                    async with aclosing(router.run(request, deliver=deliver)) as run:
-                        async for piece in run:
-                            at = microseconds(clock() - trace.began)
-                            draft.add(piece, at)
-                            if deliver:
-                                yield Delta(piece, at)
-                except AttemptFailed as error:
-                    draft.status, draft.reason = "failed", str(error)
-                note.append(_counted(len(trace.attempts), "attempt"))
+        if draft.status != "ok":
+            yield Finished(draft.answer(clock() - trace.began))
+            return
+        with trace.stage("prompt assembly", clock) as note:
+            documents = documents if given is None else as_documents(given)
+            messages = self.prompt.messages(question, documents, history)
+            note += [f"version {draft.prompt_version}", _counted(len(documents), "document")]
+        deadline = None if limit is None else trace.began + limit
+        request = Request(messages, draft.prompt_version, trace, deadline, self.client, state)
+        if self.output is not None:
+            request.extra["response_format"] = response_format(self.output)
+        async with AsyncExitStack() as stack:
+            flight, kept = None, None
+            if self.cache is not None:
+                with trace.stage("cache", clock) as note:
+                    flight = await stack.enter_async_context(state.shelf.flight(self._key(request, tenant), self.cache, deadline))
+                    kept, draft.cached = flight.found, "" if flight.found is None else "shared" if flight.shared else "fresh"
+                    note.append("miss" if kept is None else f"{draft.cached}, {clock() - kept.at:.1f} s old")
+            if kept is None:
+                with trace.stage("routing", clock) as note:
+                    router = Router(self.routes, self.retry, self.hedge, self.before_attempt)
+                    try:
+                        async with aclosing(router.run(request, deliver=deliver)) as run:
+                            async for piece in run:
+                                at = microseconds(clock() - trace.began)
+                                draft.add(piece, at)
+                                if deliver:
+                                    yield Delta(piece, at)
+                    except AttemptFailed as error:
+                        draft.status, draft.reason = "failed", str(error)
+                        if flight is not None and not draft.pieces and (kept := flight.stale()) is not None:
+                            draft.status, draft.cached = "degraded", "stale"
+                            draft.reason = f"stale: an answer of {clock() - kept.at:.0f} s ago, for there is no new one ({error})"
+                    note += [_counted(len(trace.attempts), "attempt"), *request.notes]
+            if kept is not None:
+                at = microseconds(clock() - trace.began)
+                for piece in kept.pieces:
+                    draft.add(piece, at)
+                    if deliver:
+                        yield Delta(piece, at)
             with trace.stage("post-processing", clock) as note:
                 self._finish(draft, request, documents)
                 note += [_counted(len(draft.citations), "citation"), *(["output validated"] if draft.data is not None else [])]
             if draft.text:
                 with trace.stage("guards out", clock) as note:
                     note.append(draft.guard(self.guards_out, draft.text, "assistant"))
+            if flight is not None and draft.keepable:
+                flight.keep(tuple(draft.pieces))
+        state.touch()
         yield Finished(draft.answer(clock() - trace.began))
+
+    def _remembered(self) -> State:
+        assert self.state is not None, "set when the pipeline was made"
+        return self.state
+
+    def _key(self, request: Request, tenant: str) -> str:
+        """Return what an answer is kept under: all that could make it another one."""
+        body = {**self.routes[0].body(request.messages), **request.extra, "stream": None}
+        policy = [repr(guard) for guard in (*self.guards_in, *self.guards_out)]
+        return digest([request.prompt_version, body, tenant, policy], 16)
 
     def _finish(self, draft: Draft, request: Request, documents: Sequence[Document]) -> None:
         """Read what came: citations, tool calls, structured output, and whether it is what was meant."""
         draft.text = "".join(draft.pieces)
         draft.citations = _citations(draft.text, documents)
-        if request.winner is None or draft.status != "ok":
+        if draft.status == "failed":
             return
-        route, call = request.winner
-        draft.tool_calls = call.tool_calls
-        first = self.routes[0]
-        if call.finish_reason == "length":
-            draft.status, draft.reason = "degraded", "length: the answer was cut off; allow it more tokens (max_output_tokens)"
-        elif resolve(route.model) != resolve(first.model):
-            draft.status, draft.reason = (
-                "degraded",
-                f"fallback: {resolve(route.model)} answered, by route {route.name!r}, not {first.name!r}",
-            )
+        if request.winner is not None:
+            route, call = request.winner
+            draft.tool_calls = call.tool_calls
+            first = self.routes[0]
+            if call.finish_reason == "length":
+                draft.status, draft.reason = "degraded", "length: the answer was cut off; allow it more tokens (max_output_tokens)"
+            elif resolve(route.model) != resolve(first.model):
+                draft.status, draft.reason = (
+                    "degraded",
+                    f"fallback: {resolve(route.model)} answered, by route {route.name!r}, not {first.name!r}",
+                )
         if self.output is not None and not draft.tool_calls:
             draft.data, wrong = validated(self.output, draft.text)
             if wrong:

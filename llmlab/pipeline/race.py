@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from llmlab.errors import AttemptFailed, AttemptTimeout
 from llmlab.pipeline.call import Call
+from llmlab.pipeline.route import Route, fallback_of
 from llmlab.protocol import identity
 
 if TYPE_CHECKING:
-    from llmlab.pipeline.routing import Hedge, Request, Retry, Route
+    from llmlab.pipeline.routing import Hedge, Request, Retry
 
 SHORTEST_ATTEMPT_SECONDS = 0.2
 """A retry, a hedge or a fallback is not started when less time than this is left: it could not finish."""
@@ -49,9 +50,13 @@ class Race:
         self._running: dict[asyncio.Task[None], tuple[Call, Route]] = {}
         self._winner: Call | None = None
         self._count = 0
-        self._place = self._failed = 0
+        self._route, self._failed = routes[0], 0
         self._next: tuple[float, str] | None = (self._now(), "primary")
-        self._hedge_at = None if hedge is None else self._now() + hedge.after_seconds
+        self._hedge_at: float | None = None
+        self._state = request.state
+        if hedge is not None:
+            self._state.hedges.earn(hedge.max_extra)
+            self._hedge_at = self._now() + hedge.delay(self._state.observed(routes[0].name))
         self._error: AttemptFailed | None = None
 
     async def winner(self) -> Call:
@@ -92,20 +97,28 @@ class Race:
         if winner is not None:
             await winner.release()
 
-    def _left(self) -> float:
-        return math.inf if self._request.deadline is None else self._request.deadline - self._now()
+    def _fits(self, route: Route, wait: float = 0.0, least: float = SHORTEST_ATTEMPT_SECONDS) -> bool:
+        """Whether an attempt on `route` that starts after `wait` could show something before the deadline."""
+        if self._request.deadline is None:
+            return True
+        left = self._request.deadline - self._now() - wait
+        return left > 0 and left >= max(least, self._state.observed(route.name).shortest)
 
     def _start_due(self) -> None:
         """Start what is due now."""
         while self._next is not None and self._next[0] <= self._now():
             role, self._next = self._next[1], None
-            if self._left() > 0:
-                self._start(self._routes[self._place], role)
+            if self._fits(self._route, least=0.0):
+                self._start(self._route, role)
         if self._hedge is not None and self._hedge_at is not None and self._hedge_at <= self._now():
             self._hedge_at = None
-            if self._left() >= SHORTEST_ATTEMPT_SECONDS:
-                named = (route for route in self._routes if route.name == self._hedge.route)
-                self._start(next(named, self._routes[self._place]), "hedge")
+            route = next((route for route in self._routes if route.name == self._hedge.route), self._route)
+            if not self._fits(route):
+                self._request.notes.append("no hedge: it could not finish")
+            elif not self._state.hedges.spend():
+                self._request.notes.append(f"no hedge: {self._hedge.max_extra:.0%} of requests have had one")
+            else:
+                self._start(route, "hedge")
 
     def _start(self, route: Route, role: str) -> None:
         request, client = self._request, route.client or self._request.client
@@ -157,6 +170,8 @@ class Race:
             elif isinstance(error, AttemptFailed):
                 del self._running[task]
                 self._record(call, "failed", error.reason)
+                if error.reason == "timeout_first_content":
+                    self._observe(call)
                 self._plan(error)
             else:
                 raise error
@@ -169,6 +184,8 @@ class Race:
         trace = self._request.trace
         trace.committed = call.ordinal
         trace.committed_at = None if call.first_content_at is None else call.first_content_at - trace.began
+        for one in (call, *(loser for loser, _ in late), *(loser for loser, _ in self._running.values())):
+            self._observe(one)
         dropped = self._drop("lost the race")
         for loser, _ in late:
             self._record(loser, "cancelled", "lost the race")
@@ -183,21 +200,27 @@ class Race:
         if self._next is not None or any(call.role != "hedge" for call, _ in self._running.values()):
             return  # the hedge has failed, and the chain goes on without it
         self._failed += 1
-        route = self._routes[self._place]
-        last = self._place + 1 == len(self._routes)
-        if error.retryable and self._failed < self._retry.attempts:
+        route, other = self._route, fallback_of(self._routes, self._route)
+        # Who was too slow once is not waited for again where somebody else could answer.
+        too_slow = other is not None and isinstance(error, AttemptTimeout)
+        if error.retryable and not too_slow and self._failed < self._retry.attempts:
             # Without an identity the time of the question stands for it, or all requests would wait alike.
             key = self._identity or f"at {self._request.trace.began:.6f}"
             wait = self._retry.wait_seconds(self._failed, error, key, route.name)
-            longest = LONGEST_RETRY_AFTER_SECONDS if last else self._retry.longest_seconds
-            if wait <= longest and wait + SHORTEST_ATTEMPT_SECONDS <= self._left():
-                self._next = (self._now() + wait, "fallback" if self._place else "retry")
+            longest = LONGEST_RETRY_AFTER_SECONDS if other is None else self._retry.longest_seconds
+            if wait <= longest and self._fits(route, wait):
+                self._next = (self._now() + wait, "retry" if route is self._routes[0] else "fallback")
                 return
-        if not last and self._left() >= SHORTEST_ATTEMPT_SECONDS:
-            self._place, self._failed = self._place + 1, 0
+        if other is not None and self._fits(other):
+            self._route, self._failed = other, 0
             self._next = (self._now(), "fallback")
         else:
             self._failed = self._retry.attempts  # the chain has ended: a hedge that fails later does not wake it
+
+    def _observe(self, call: Call) -> None:
+        """Take note of how long an attempt took to its first content, or for how long it has shown none."""
+        at = call.first_content_at
+        self._state.observed(call.route).add((self._now() if at is None else at) - call.sent_at)
 
     def _record(self, call: Call, status: str, reason: str = "") -> None:
         if call is self._winner:

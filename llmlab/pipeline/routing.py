@@ -15,16 +15,15 @@ from typing import Any
 import openai
 
 from llmlab.errors import AttemptFailed, BadInput
-from llmlab.pipeline.call import Call, Clocks
+from llmlab.pipeline.call import Call
 from llmlab.pipeline.clocks import check_seconds
 from llmlab.pipeline.race import Race
+from llmlab.pipeline.route import Route
+from llmlab.pipeline.state import Observed, State
 from llmlab.pipeline.trace import Trace
-from llmlab.protocol import canonical
 from llmlab.protocol.draws import microseconds, uniform
-from llmlab.protocol.models import resolve
 
-_OWN = ("messages", "model", "n", "stream", "stream_options")
-_Before = Callable[["Route", str, int], None]
+_Before = Callable[[Route, str, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,85 +68,37 @@ class Retry:
 class Hedge:
     """Sends a second attempt when the first has shown nothing after a while; the first content wins.
 
-    It is there for slowness, not for failures: when all routes have failed before its time, it is not sent.
+    It is there for slowness, not for failures: when all routes have failed before its time, it is not sent. The loser is cancelled, and
+    what it has cost counts. "Hedged requests" of Dean and Barroso, The Tail at Scale (CACM 56:2, 2013), with a cap.
+
+    Notebook: 01_latency_variance.ipynb
     """
 
     after_seconds: float = 1.5
     """How long there may be silence (in seconds)."""
+    at_quantile: float | None = None
+    """Wait for this quantile of the observed times to first content instead, as in 0.95; until enough were seen, `after_seconds`."""
     route: str | None = None
     """Name of the route for the second attempt; None: the one that is silent."""
+    max_extra: float = 0.2
+    """Cap on the extra load: most hedges, as a share of requests; ten may come at once."""
 
     def __post_init__(self) -> None:
         check_seconds("Hedge: after_seconds", self.after_seconds, least=0)
+        if self.at_quantile is not None and not (_is_number(self.at_quantile) and 0 < self.at_quantile < 1):
+            raise BadInput(f"Hedge: at_quantile lies between 0 and 1, as in 0.95, or is None, not {self.at_quantile!r}")
+        if not (_is_number(self.max_extra) and 0 < self.max_extra <= 1):
+            advice = "; for no hedge, leave it out (hedge=None)" if self.max_extra == 0 else ""
+            raise BadInput(f"Hedge: max_extra is a share of requests, above 0 and at most 1, not {self.max_extra!r}{advice}")
+
+    def delay(self, observed: Observed) -> float:
+        """Return how long there may be silence on a route of which `observed` is known (in seconds)."""
+        seen = None if self.at_quantile is None else observed.quantile(self.at_quantile)
+        return self.after_seconds if seen is None else seen
 
 
-@dataclass(frozen=True)
-class Route:
-    """A way to a model.
-
-    Args:
-        name: Its name, in traces and tables.
-        model: The model, or an alias (fast, main, strong).
-        client: Who sends; None: the pipeline's or the lab's.
-        stream: Whether the attempt is streamed on the wire.
-        clocks: What an attempt may take.
-        max_output_tokens: Longest answer (in tokens), or None.
-        parameters: Further fields of the request's body, as in {"temperature": 0}.
-
-    Raises:
-        BadInput: One of them cannot be used; the message says what is allowed.
-
-    Notebook: 00_start_here.ipynb
-    """
-
-    name: str
-    model: str = field(kw_only=True)
-    client: openai.AsyncOpenAI | None = field(default=None, kw_only=True, repr=False, compare=False)
-    stream: bool = field(default=True, kw_only=True)
-    clocks: Clocks = field(default_factory=Clocks, kw_only=True)
-    max_output_tokens: int | None = field(default=None, kw_only=True)
-    parameters: dict[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
-
-    def __post_init__(self) -> None:
-        if not self.name or not isinstance(self.name, str):
-            raise BadInput(f"a route needs a name for tables and traces, not {self.name!r}")
-        if not self.model or not isinstance(self.model, str):
-            raise BadInput(f"Route {self.name!r}: model is the name of a model or an alias (fast, main, strong), not {self.model!r}")
-        if not isinstance(self.clocks, Clocks):
-            raise BadInput(f"Route {self.name!r}: clocks is a Clocks(...), not {self.clocks!r}")
-        tokens = self.max_output_tokens
-        if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1):
-            raise BadInput(f"Route {self.name!r}: max_output_tokens is a whole number of at least 1, or None, not {tokens!r}")
-        check_client(f"route {self.name!r}", self.client)
-        self._check_parameters()
-        object.__setattr__(self, "parameters", dict(self.parameters))
-
-    def _check_parameters(self) -> None:
-        if not isinstance(self.parameters, dict):
-            raise BadInput(f"Route {self.name!r}: parameters is a dictionary, as in {{'temperature': 0}}, not {self.parameters!r}")
-        for name in _OWN:
-            if name in self.parameters:
-                raise BadInput(f"Route {self.name!r}: {name!r} is no parameter of a route; the pipeline sets it itself")
-        try:
-            canonical.dumps(self.parameters)
-        except (TypeError, ValueError) as error:
-            raise BadInput(f"Route {self.name!r}: the parameters cannot be written as JSON: {error}") from error
-
-    def body(self, messages: list[dict[str, str]]) -> dict[str, Any]:
-        """Return the JSON of a chat completion."""
-        body: dict[str, Any] = {"model": resolve(self.model), "messages": messages, **self.parameters}
-        if self.max_output_tokens is not None:
-            body["max_completion_tokens"] = self.max_output_tokens
-        if self.stream:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
-        return body
-
-
-def check_client(whose: str, client: object) -> None:
-    """Raise `BadInput` for a client that cannot be used here."""
-    if client is not None and not isinstance(client, openai.AsyncOpenAI):
-        advice = "; the synchronous client would stop the loop" if isinstance(client, openai.OpenAI) else ""
-        raise BadInput(f"the client of {whose} is an openai.AsyncOpenAI, not {type(client).__name__}{advice}: use llmlab.client(...)")
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(slots=True)
@@ -161,8 +112,12 @@ class Request:
     """When it must have ended (in seconds on the loop's clock)."""
     client: openai.AsyncOpenAI | None = None
     """For routes without their own."""
+    state: State = field(default_factory=State)
+    """What earlier requests have taught."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Further fields of the body of each attempt."""
+    notes: list[str] = field(default_factory=list)
+    """What the trace should say of the routing; added to by the router."""
     winner: tuple[Route, Call] | None = None
     """Whose content was taken; set by the router."""
 
@@ -171,7 +126,7 @@ class Router:
     """Makes the attempts of a request.
 
     Args:
-        routes: The first is taken; the others, in turn, are its fallbacks.
+        routes: The first is taken; the others are its fallbacks: in turn, or as each route's `fallback` says.
         retry: What is tried again; None: nothing.
         hedge: A second attempt in time, or None.
         before_attempt: Called before each attempt with its route, its role and its number. An `AttemptFailed` that it raises is a veto: the

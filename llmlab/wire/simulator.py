@@ -88,6 +88,11 @@ class Simulator(Planned):
         self._quotas: dict[tuple[str, str], Quota] = {}
         self._now = 0.0
 
+    @property
+    def reacts_to_load(self) -> bool:
+        """Whether it has places or quotas of its own that requests compete for."""
+        return bool(self._slots or self._limits)
+
     def reset(self) -> None:
         """Forget what was counted, waited for and charged."""
         self._stamper.reset()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import openai
 import pytest
@@ -54,8 +55,10 @@ def test_the_pipelines_ledger_equals_the_meter_attempt_for_attempt() -> None:
     for row in runs.rows:
         mine = answers[questions[row.case]].attempts
         wire = [attempt for _, attempt in runs._attempts if attempt.request == f"{row.case}/{row.repetition}"]
+        # Whose time ran out has failed for the pipeline; the wire sees that we ended it.
+        ours = [replace(one, status="cancelled") if one.reason == "timeout_first_content" else one for one in mine]
         assert [tuple(getattr(one, name) for name in fields) for one in wire] == [
-            tuple(getattr(one, name) for name in fields) for one in mine
+            tuple(getattr(one, name) for name in fields) for one in ours
         ]
         assert [one.seconds for one in wire] == pytest.approx([one.seconds for one in mine])
         hedged += len(mine) > 1

@@ -11,7 +11,7 @@ import httpx2
 
 import llmlab
 from llmlab.pipeline.pipeline import Pipeline
-from llmlab.pipeline.routing import Route
+from llmlab.pipeline.route import Route
 from llmlab.wire.transport import Failure, Piece, Planned, Reply
 
 MODEL = "gpt-4o-2024-08-06"

@@ -34,7 +34,8 @@ from scripted import (
 import llmlab
 from llmlab.errors import AttemptBroken, AttemptFailed, AttemptRefused, AttemptTimeout, BadInput, CassetteMiss
 from llmlab.pipeline.answer import STATUSES, Answer, ToolCall
-from llmlab.pipeline.call import Call, Clocks
+from llmlab.pipeline.call import Call
+from llmlab.pipeline.clocks import Clocks
 from llmlab.protocol.attempt import Attempt
 
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello?"}]}

@@ -15,7 +15,8 @@ from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Delta, Finding, Finished, Timings, Tokens
 from llmlab.pipeline.clocks import Clocks
 from llmlab.pipeline.pipeline import Pipeline
-from llmlab.pipeline.routing import Hedge, Retry, Route
+from llmlab.pipeline.route import Route
+from llmlab.pipeline.routing import Hedge, Retry
 
 QUESTION = "May I return it?"
 PAGES = [{"id": "returns", "title": "Returns", "text": "Thirty days."}, {"id": "fees", "title": "Fees", "text": "None."}]

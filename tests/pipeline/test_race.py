@@ -5,6 +5,7 @@ import gc
 import warnings
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,9 @@ from scripted import MODEL, Wire, ask, broken, event, events, good, pipeline, re
 import llmlab
 from llmlab.errors import AttemptRefused, AttemptTimeout, CassetteMiss
 from llmlab.pipeline.answer import Delta, Finished
-from llmlab.pipeline.routing import Hedge, Request, Retry, Route, Router
+from llmlab.pipeline.clocks import Clocks
+from llmlab.pipeline.route import Route
+from llmlab.pipeline.routing import Hedge, Request, Retry, Router
 from llmlab.pipeline.trace import Trace
 from llmlab.protocol import identity
 
@@ -689,3 +692,60 @@ def test_the_same_request_goes_the_same_way_twice() -> None:
         return repr(ask(Wire(refusal(500), silence(), good()), Wire(good()), hedge=Hedge(after_seconds=1.0)))
 
     assert once() == once()
+
+
+# --- what was learned
+
+
+def after(seconds: list[float], question: str = "May I return it?", **stages: Any) -> tuple[llmlab.Answer, llmlab.Pipeline]:
+    """The answer of a pipeline that has seen these times to first content, to a first attempt that is silent and a second that is not."""
+    asked = pipeline(Wire(silence(), good(first=0.25)), **stages)
+    assert asked.state is not None
+    for one in seconds:
+        asked.state.observed("main").add(one)
+    return llmlab.simulate(asked.ask(question)), asked
+
+
+@pytest.mark.parametrize(("seen", "expected"), [([0.5] * 18 + [3.0] * 2, 3.0), ([0.5] * 19 + [3.0], 0.5), ([0.5] * 10, 2.0)])
+def test_a_hedge_waits_for_the_observed_quantile_once_enough_was_seen(seen: list[float], expected: float) -> None:
+    answer, _ = after(seen, hedge=Hedge(after_seconds=2.0, at_quantile=0.95))
+    assert expected == answer.attempts[1].sent_at
+
+
+def test_hedges_are_capped_and_the_trace_says_so() -> None:
+    asked = pipeline(Wire(streamed(events("Hello"), first=2.0)), hedge=Hedge(after_seconds=1.0, max_extra=0.1))
+
+    async def go() -> list[llmlab.Answer]:
+        return [await asked.ask("Why?") for _ in range(40)]
+
+    answers = llmlab.simulate(go())
+    hedged = [len(answer.attempts) - 1 for answer in answers]
+    assert [1] * 10 == hedged[:10]
+    assert 10 + 4 >= sum(hedged) >= 10 + 3
+    note = next(stage.note for stage in answers[11].trace.stages if stage.name == "routing")
+    assert "1 attempt, no hedge: 10% of requests have had one" == note
+
+
+def test_an_attempt_that_could_not_finish_is_not_started() -> None:
+    answer, _ = after([0.75] * 20, hedge=Hedge(after_seconds=1.0), deadline_seconds=1.5)
+    assert ["primary"] == [attempt.role for attempt in answer.attempts]
+    note = next(stage.note for stage in answer.trace.stages if stage.name == "routing")
+    assert "no hedge: it could not finish" in note
+    assert 2 == len(after([0.25] * 20, hedge=Hedge(after_seconds=1.0), deadline_seconds=1.5)[0].attempts)
+    first, _ = after([0.75] * 20, deadline_seconds=0.5)
+    assert ("failed", 0) == (first.status, len(first.attempts))
+
+
+def test_who_was_too_slow_is_not_waited_for_again_where_another_could_answer() -> None:
+    clocks = {"clocks": Clocks(first_content_seconds=1.0)}
+    answer = ask(Wire(silence()), Wire(good()), route=clocks, retry=Retry(attempts=3))
+    assert [("primary", "main", "failed", "timeout_first_content"), ("fallback", "second", "ok", "")] == told(answer)
+
+
+def test_a_fallback_by_name_leaves_out_what_stands_between() -> None:
+    wires = Wire(refusal(401)), Wire(good("second")), Wire(good("third"))
+    asked = pipeline(*wires)
+    main, second, third = asked.routes
+    answer = llmlab.simulate(asked.replace(routes=[replace(main, fallback="third"), second, third]).ask("Why?"))
+    assert "third" == answer.text
+    assert ["main", "third"] == [attempt.route for attempt in answer.attempts]

@@ -12,7 +12,8 @@ from scripted import Wire, ask, good, whole
 
 import llmlab
 from llmlab.errors import AttemptFailed, AttemptLimited, AttemptUnavailable, BadInput
-from llmlab.pipeline.routing import Hedge, Request, Retry, Route, Router
+from llmlab.pipeline.route import Route
+from llmlab.pipeline.routing import Hedge, Request, Retry, Router
 from llmlab.pipeline.trace import Trace
 
 FAILURE = AttemptUnavailable("http_500", "no", retryable=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from llmlab.errors import BadInput, UnknownName
 from llmlab.protocol.draws import uniform
@@ -55,6 +55,8 @@ class Fault:
     more.
     """
 
+    over_time: ClassVar[bool] = False
+    """Whether it depends on the time, rather than on each attempt by itself."""
     name: str = ""
     """Tells two of a kind apart, in draws and in the journal; the class's name if empty."""
     probability: float = 1.0
