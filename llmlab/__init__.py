@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from llmlab.lab.apps import careful, naive, stack
     from llmlab.lab.compare import Comparison, compare
     from llmlab.lab.lab import Lab
-    from llmlab.lab.load import Closed, Open
+    from llmlab.lab.load import Arrivals, Closed, Open, Zipf
     from llmlab.lab.runs import Runs
     from llmlab.notebook import check
     from llmlab.pipeline.answer import Answer
@@ -33,6 +33,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Answer": "llmlab.pipeline.answer",
+    "Arrivals": "llmlab.lab.load",
     "Cache": "llmlab.pipeline.cache",
     "Clocks": "llmlab.pipeline.clocks",
     "Closed": "llmlab.lab.load",
@@ -47,6 +48,7 @@ _HOME = {
     "Route": "llmlab.pipeline.route",
     "Runs": "llmlab.lab.runs",
     "State": "llmlab.pipeline.state",
+    "Zipf": "llmlab.lab.load",
     "careful": "llmlab.lab.apps",
     "check": "llmlab.notebook.check",
     "client": "llmlab.wire.client",
@@ -61,6 +63,7 @@ _HOME = {
 
 __all__ = [
     "Answer",
+    "Arrivals",
     "Cache",
     "Clocks",
     "Closed",
@@ -75,6 +78,7 @@ __all__ = [
     "Route",
     "Runs",
     "State",
+    "Zipf",
     "careful",
     "check",
     "client",

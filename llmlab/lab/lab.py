@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import cycle, islice
 from operator import add
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +18,7 @@ from typing import Any, TypeVar
 from llmlab.data.help_desk import Case, cases
 from llmlab.errors import BadCases, BadInput
 from llmlab.lab.handle import Handle
-from llmlab.lab.load import Closed, Load
+from llmlab.lab.load import Closed, Load, Zipf
 from llmlab.lab.run import App, Progress, Run
 from llmlab.lab.runs import Runs, Weather
 from llmlab.lab.source import BANNERS, answering, chosen
@@ -100,6 +102,7 @@ class Lab:
         *,
         requests: int = 500,
         load: Load | None = None,
+        popularity: Zipf | None = None,
         name: str | None = None,
         progress: Progress | None = None,
         _on_start: Callable[[Callable[[], None]], None] | None = None,
@@ -108,14 +111,15 @@ class Lab:
 
         Args:
             app: Any async callable `(client, question) -> text`, an async generator that yields pieces of text, or a `Pipeline`.
-            cases: What is asked: cases or plain questions, again and again in turn; None: the help desk's.
+            cases: What is asked: cases or plain questions; None: the help desk's.
             requests: How many.
             load: When they are sent; None: ten users at once.
+            popularity: How often each is asked; None: all once in a keyed order, then all again.
             name: The app's name in tables; None: its own.
             progress: Called with (done, of how many).
 
         Raises:
-            BadInput: There are no cases, no requests, or the app is none.
+            BadInput: There are no cases, no requests, fewer arrivals than requests, or the app is none.
             UnknownName: A route of the pipeline goes to a model that nobody here answers for.
             CassetteMiss: LLMLAB_STRICT is set, and a request is not recorded.
         """
@@ -130,7 +134,7 @@ class Lab:
             for route in app.routes:
                 find(route.model)
         name = name or _name(app)
-        run = Run(app, name, _plan(asked, requests, self.seed), load or Closed(), self.seed, progress)
+        run = Run(app, name, _plan(asked, requests, self.seed, popularity), load or Closed(), self.seed, progress)
         work = run.go(self.transport())
         rows, attempts = in_real_time(work, _on_start) if self.source == "live" else simulate(work, seed=self.seed, on_start=_on_start)
         return Runs(rows, attempts, weather={name: self._weather(load)}, banner=self.banner)
@@ -175,10 +179,17 @@ def _cases(given: Sequence[Case | str] | None) -> list[Case]:
     return made
 
 
-def _plan(asked: list[Case], requests: int, seed: int) -> list[tuple[Case, int]]:
-    """Return which case is asked when: all once in a keyed order, then all again."""
+def _plan(asked: list[Case], requests: int, seed: int, popularity: Zipf | None = None) -> list[tuple[Case, int]]:
+    """Return which case is asked when, and for which time (from 0), so that no two requests share an identity."""
     order = sorted(asked, key=lambda case: uniform(seed, "Lab", "order", case.id))
-    return [(order[number % len(order)], number // len(order)) for number in range(requests)]
+    ranks: Iterator[int] = cycle(range(len(order))) if popularity is None else popularity.ranks(len(order), seed)
+    before: Counter[str] = Counter()
+    plan = []
+    for rank in islice(ranks, requests):
+        case = order[rank]
+        plan.append((case, before[case.id]))
+        before[case.id] += 1
+    return plan
 
 
 def _name(app: object) -> str:

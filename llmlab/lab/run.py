@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
+from itertools import islice
 from typing import Any
 
 import openai
@@ -35,6 +36,9 @@ class Run:
         self._app, self._name, self._plan, self._load, self._seed, self._progress = app, name, plan, load, seed, progress
         if isinstance(app, type) or not (isinstance(app, Pipeline) or _takes_two(app)):
             raise BadInput(f"an app is an async callable (client, question) -> text, or a Pipeline, not {app!r}")
+        self._times = list(islice(load.intended(seed), len(plan)))
+        if len(self._times) < len(plan):
+            raise BadInput(f"the trace has {len(self._times)} arrivals, and {len(plan)} requests are asked for")
 
     async def go(self, transport: Chaos) -> tuple[list[Row], list[tuple[str, Attempt]]]:
         """Send them, on the loop's clock.
@@ -50,37 +54,43 @@ class Run:
         self._began = clock()
         rows: list[Row | None] = [None] * len(self._plan)
         attempts: list[list[Attempt]] = [[] for _ in self._plan]
-        intended = self._load.intended(self._seed)
-        times = [next(intended) for _ in self._plan]
         waiting = iter(range(len(self._plan)))
         done = 0
 
         async def one(number: int) -> None:
             nonlocal done
-            rows[number], attempts[number] = await self._request(number, times[number])
+            rows[number], attempts[number] = await self._request(number, self._times[number])
             done += 1
             if self._progress:
                 self._progress(done, len(self._plan))
 
-        async def user(numbers: Iterator[int]) -> None:
+        async def due(number: int) -> None:
+            intended = self._times[number]
+            if intended is not None:
+                await asyncio.sleep(max(0.0, self._began + intended - clock()))
+
+        async def user(numbers: Iterable[int]) -> None:
             for number in numbers:
+                await due(number)
                 await asyncio.create_task(one(number), name=f"request-{number}")
 
         try:
             async with asyncio.TaskGroup() as group:
                 if self._load.concurrency is None:
                     for number in waiting:
-                        await asyncio.sleep(max(0.0, self._began + times[number] - clock()))
+                        await due(number)
                         group.create_task(one(number), name=f"request-{number}")
                 else:
-                    for place in range(min(self._load.concurrency, len(self._plan))):
-                        group.create_task(user(waiting), name=f"user-{place}")
+                    users = min(self._load.concurrency, len(self._plan))
+                    for place in range(users):  # a schedule is shared in turn; without one, who is free takes what is next
+                        numbers = waiting if self._times[place] is None else range(place, len(self._plan), users)
+                        group.create_task(user(numbers), name=f"user-{place}")
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
         kept = [(self._name, attempt) for some in attempts for attempt in some]
         return [row for row in rows if row is not None], kept
 
-    async def _request(self, number: int, intended: float) -> tuple[Row, list[Attempt]]:
+    async def _request(self, number: int, intended: float | None) -> tuple[Row, list[Attempt]]:
         case, repetition = self._plan[number]
         clock = asyncio.get_running_loop().time
         with identity.request(case.id, repetition) as who:
@@ -93,6 +103,8 @@ class Run:
         answering = [attempt.source or "" for attempt in attempts if attempt.status == "ok"] or [
             attempt.source or "" for attempt in attempts
         ]
+        sent_at = microseconds(sent - self._began)
+        intended_at = sent_at if intended is None else intended
         row = Row(
             app=self._name,
             number=number,
@@ -100,9 +112,10 @@ class Run:
             repetition=repetition,
             status=status,
             reason=reason,
-            intended_at=intended,
-            sent_at=microseconds(sent - self._began),
+            intended_at=intended_at,
+            sent_at=sent_at,
             wait_seconds=wait,
+            wait_from_intended_seconds=None if wait is None else microseconds(wait + sent_at - intended_at),
             total_seconds=microseconds(ended - sent),
             first_content_seconds=microseconds(min(firsts) - sent) if firsts else None,
             attempts=len(attempts),

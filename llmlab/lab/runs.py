@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SLOW_SECONDS = 4.0
 """An answer whose first word comes later than this is too late."""
+_LATE_SECONDS = 0.001
+"""A request is late when it is sent so long after its time; timers of a real clock are no better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,12 @@ class Row:
     status: str
     reason: str
     intended_at: float
+    """When it was meant to be sent (after the start); where the load has no schedule, when it was sent."""
     sent_at: float
     wait_seconds: float | None
     """From sending to the first word that the user sees; without streaming to the whole answer; None if there is none."""
+    wait_from_intended_seconds: float | None
+    """From the intended time to the first word: what a user meets who does not wait for the tester."""
     total_seconds: float
     first_content_seconds: float | None
     """From sending to the first content on the wire, of whichever attempt."""
@@ -176,6 +181,33 @@ class Runs:
             )
         return pd.DataFrame(lines)
 
+    def omission(self) -> pd.DataFrame:
+        """Return what the tester saw beside what users would have met who ask at the intended times.
+
+        A tester who waits for an answer before sending on sends fewer requests while it is slow, and leaves out the waits that would have
+        been long (coordinated omission). Where all is sent in time the two are the same.
+
+        Returns:
+            A row an app: n, how many were sent over 1 ms late, the longest such delay, and quantiles of the wait for the first word (all
+            in seconds). They have 95 % intervals, but for users where requests were late: those wait behind the same slow answers, and an
+            interval as if each were an observation of its own would mislead. A word that never comes is a wait longer than all.
+        """
+        import pandas as pd
+
+        lines = []
+        for app in self.apps:
+            rows = [row for row in self.rows if row.app == app]
+            delays = [row.sent_at - row.intended_at for row in rows]
+            late = sum(delay > _LATE_SECONDS for delay in delays)
+            line = {"app": app, "n": len(rows), "sent late": late, "longest delay s": f"{max(delays):.2f}"}
+            for who, waits in (("tester", _waits(rows)), ("users", _waits(rows, "wait_from_intended_seconds"))):
+                for percent in (50, 90, 99):
+                    found = quantile(waits, percent / 100)
+                    alone = "never" if _value(found) == math.inf else f"{_value(found):.2f}"
+                    line[f"{who} p{percent} s"] = alone if who == "users" and late else found.text()
+            lines.append(line)
+        return pd.DataFrame(lines)
+
     def plot(self, slow_seconds: float = SLOW_SECONDS) -> Figure:
         """Return the storm strip: a column a request, a row an app; color is the outcome, height the wait."""
         from llmlab.lab.pictures import storm_strip
@@ -191,9 +223,14 @@ def _value(estimate: Estimate) -> float:
     return math.nan if estimate.value is None else estimate.value
 
 
+def _waits(rows: Sequence[Row], column: str = "wait_seconds") -> list[float]:
+    """Return the waits for the first word (in seconds), infinite where there is none."""
+    return [math.inf if (wait := getattr(row, column)) is None else wait for row in rows]
+
+
 def _measures(rows: Sequence[Row], slow_seconds: float) -> dict[str, Estimate]:
     n = len(rows)
-    waits = [math.inf if row.wait_seconds is None else row.wait_seconds for row in rows]
+    waits = _waits(rows)
     by_case: dict[str, list[bool]] = {}
     for row in rows:
         if row.right is not None:
