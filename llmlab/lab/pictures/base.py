@@ -35,8 +35,10 @@ ON_WHITE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.
 ANSWERED = ("ok", "degraded", "abstained")
 WAITS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Where a logarithmic axis has its ticks (in seconds)."""
-FLOOR_SECONDS = 0.01
+FLOOR_SECONDS = 0.05
 """What is faster, as an answer from a cache, stands at the left end of a logarithmic axis."""
+_TENS_BEYOND = 500
+"""A wider range has ticks at powers of ten only."""
 _PIXELS_PER_INCH = 100
 _NAME_CHARACTERS = 16
 
@@ -168,5 +170,6 @@ def bare(axes: Axes) -> None:
 
 def wait_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
     """Return the ticks of a logarithmic axis from `low` to `high` seconds, and their labels."""
-    ticks = [tick for tick in WAITS if low <= tick <= high]
-    return ticks, [f"\u2264 {tick:g}" if tick == FLOOR_SECONDS else f"{tick:g}" for tick in ticks]
+    wide = high / low > _TENS_BEYOND
+    ticks = [tick for tick in WAITS if low <= tick <= high and not (wide and math.log10(tick) % 1)]
+    return ticks, [f"\u2264 {tick:g}" if tick == low == FLOOR_SECONDS else f"{tick:g}" for tick in ticks]

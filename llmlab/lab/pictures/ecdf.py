@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -68,15 +68,18 @@ class _Line(NamedTuple):
     waited: list[float]
     """How long each request waited (in seconds), in order; never is infinite."""
 
-    def share(self, count: int, tail: bool) -> float:
+    def share(self, count: float, tail: bool) -> float:
         """Return where the share of `count` requests stands: as it is, or by orders of magnitude of what is left."""
         return -math.log10(1 - count / len(self.waited)) if tail else count / len(self.waited)
 
     def steps(self, left: float, right: float, tail: bool) -> tuple[list[float], list[float]]:
-        """Return the line's corners. With `tail` it ends below the longest wait, for nothing is left beyond; never goes on to the right."""
+        """Return the line's corners.
+
+        What never comes leads the line to the right. With `tail` 100 % is infinitely high: the last step goes up by half a request.
+        """
         finite = [max(left, wait) for wait in self.waited if not math.isinf(wait)]
         n = len(self.waited)
-        levels = [self.share(min(count, n - 1) if tail else count, tail) for count in range(len(finite) + 1)]
+        levels = [self.share(min(count, n - 0.5) if tail else count, tail) for count in range(len(finite) + 1)]
         return ([left, *finite], levels) if len(finite) == n else ([left, *finite, right], [*levels, levels[-1]])
 
     def words(self, slow_seconds: float, quantiles: bool) -> list[str]:
@@ -101,15 +104,15 @@ def ecdf(frame: pd.DataFrame, slow_seconds: float = 4.0, *, tail: bool = True) -
     """
     lines = [_Line(app, sorted(waits(part))) for app, part in by_app(frame)]
     every = [wait for line in lines for wait in line.waited if not math.isinf(wait)]
-    left = min([max(FLOOR_SECONDS, wait) for wait in every] or [slow_seconds / 40], default=0.1)
-    left, right = min(left, slow_seconds / 10) * (0.85 if left > FLOOR_SECONDS else 1.0), 1.15 * max([*every, 2 * slow_seconds])
-    top = max([math.log10(20), *(math.log10(len(line.waited)) for line in lines)]) * 1.04 if tail else 1.04
+    left = min([slow_seconds / 10, *(max(FLOOR_SECONDS, wait) for wait in every)])
+    left, right = left * (0.85 if left != FLOOR_SECONDS else 1.0), 1.15 * max([*every, 2 * slow_seconds])
+    top = max([math.log10(20), *(math.log10(2 * len(line.waited)) for line in lines)]) * 1.02 if tail else 1.04
     labels, wide, high = _labels(lines, slow_seconds)
     across, up = WIDTH_INCHES - _LEFT - _LEADER_INCHES - wide - 0.12, max(3.0, 0.5 * sum(high))
 
     corners = [line.steps(left, right, tail) for line in lines]
     ends = [(math.log(xs[-1] / left) / math.log(right / left) * across, _BOTTOM + ys[-1] / top * up) for xs, ys in corners]
-    order = sorted(range(len(lines)), key=lambda number: (ends[number][1], -ends[number][0]))
+    order = sorted(range(len(lines)), key=lambda number: (ends[number][1], -ends[number][0], -number))
     # The lowest label hangs below its line's end, so that no leader passes through the end of another line.
     wanted = [ends[number][1] - (0.3 * high[number] if number == order[0] else 0.0) for number in order]
     places = dict(zip(order, spread(wanted, [high[number] for number in order]), strict=True))
@@ -117,8 +120,8 @@ def ecdf(frame: pd.DataFrame, slow_seconds: float = 4.0, *, tail: bool = True) -
     axes = picture.box(_LEFT, _BOTTOM, across, up)
     _frame(axes, left, right, top, slow_seconds, tail)
     for number, (xs, ys) in enumerate(corners):
-        look = {"color": _LOOKS[number % len(_LOOKS)], "linestyle": _DASHES[number % len(_DASHES)]}
-        axes.plot(xs, ys, drawstyle="steps-post", linewidth=1.8 if number else 3.2, label=lines[number].app, **look)
+        look: dict[str, Any] = {"color": _LOOKS[number % len(_LOOKS)], "linestyle": _DASHES[number % len(_DASHES)]}
+        axes.plot(xs, ys, drawstyle="steps-post", linewidth=1.8 if number else 3.2, clip_on=False, label=lines[number].app, **look)
         where = ((_LEFT + ends[number][0]) / WIDTH_INCHES, ends[number][1] / picture.get_size_inches()[1])
         to = ((WIDTH_INCHES - wide - 0.16) / WIDTH_INCHES, places[number] / picture.get_size_inches()[1])
         axes.plot(*zip(where, to, strict=True), transform=picture.transFigure, clip_on=False, linewidth=1.0, color=look["color"])

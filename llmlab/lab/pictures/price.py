@@ -112,7 +112,7 @@ def price_bar(frame: pd.DataFrame) -> Picture:
     if notes:
         picture.write(left, 0.18, "hatched: saved by the app's own cache", color=GRAY)
     if not prices:
-        picture.write(left, top - _ROW_INCHES / 2, "no requests")
+        picture.write(left + 0.1, top - _ROW_INCHES / 2, "no requests")
     return picture
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -13,9 +13,9 @@ from llmlab.lab.pictures.base import (
     BLACK,
     BLUE,
     FLOOR_SECONDS,
-    FONT_POINTS,
     GRAY,
     INK,
+    LINE_INCHES,
     ON_WHITE,
     RUST,
     VERMILION,
@@ -49,7 +49,7 @@ KINDS = {
     "still slow": _Kind("X", "\u2716", BLACK, INK),
 }
 """What became of a request; slow means too late or never."""
-_SIDE_INCHES, _LEFT, _BOTTOM, _TOP = 4.2, 1.12, 0.85, 0.12
+_SIDE_INCHES, _TOP, _TICK_INCHES = 4.05, 0.12, 0.64
 _LABEL_CHARACTERS = 40
 
 
@@ -83,39 +83,40 @@ def paired_scatter(frame: pd.DataFrame, before: str, after: str, slow_seconds: f
     low, high = min([*finite, slow_seconds / 20]), 1.2 * max([*finite, 2 * slow_seconds])
     low *= 0.85 if low > FLOOR_SECONDS else 1.0
     never = high * (high / low) ** 0.05 if len(finite) < 2 * len(pairs) else None
-    picture = Picture(_BOTTOM + _SIDE_INCHES + _TOP)
-    axes = picture.box(_LEFT, _BOTTOM, _SIDE_INCHES, _SIDE_INCHES)
+    labels = [f"{textwrap.fill(name, _LABEL_CHARACTERS)}\nseconds until the first word" for name in (before, after)]
+    across, up = (LINE_INCHES * (1 + label.count("\n")) for label in labels)
+    left, bottom = _TICK_INCHES + up + 0.05, 0.35 + across + 0.05
+    picture = Picture(bottom + _SIDE_INCHES + _TOP)
+    axes = picture.box(left, bottom, _SIDE_INCHES, _SIDE_INCHES)
     _frame(axes, low, high, never, slow_seconds)
-    for label, name in ((axes.set_xlabel, before), (axes.set_ylabel, after)):
-        words = textwrap.fill(name, _LABEL_CHARACTERS)
-        label(f"{words}\nseconds until the first word", fontsize=FONT_POINTS, color=INK, parse_math=False)
-    right, top = _LEFT + _SIDE_INCHES + 0.14, _BOTTOM + _SIDE_INCHES - 0.16
-    line = _BOTTOM + axes.transAxes.inverted().transform(axes.transData.transform((low, slow_seconds)))[1] * _SIDE_INCHES
-    places = [(_LEFT + 0.1, line - 0.18), (right, _BOTTOM + 0.18), (_LEFT + 0.1, top), (right, top)]
+    picture.write(left + _SIDE_INCHES / 2, across / 2 + 0.05, labels[0], ha="center")
+    picture.write(up / 2 + 0.05, bottom + _SIDE_INCHES / 2, labels[1], ha="center", rotation=90)
+    right, top = left + _SIDE_INCHES + 0.14, bottom + _SIDE_INCHES - 0.16
+    line = bottom + axes.transAxes.inverted().transform(axes.transData.transform((low, slow_seconds)))[1] * _SIDE_INCHES
+    places = [(left + 0.1, line - 0.18), (right, bottom + 0.18), (left + 0.1, top), (right, top)]
     for (kind, look), corner in zip(KINDS.items(), places, strict=True):
         some = [pair for pair in pairs if _kind(*pair, slow_seconds) == kind]
         at = [[never or high if math.isinf(wait) else max(low, wait) for wait in side] for side in zip(*some, strict=True)] or [[], []]
         small = kind == "in time in both"
-        size = {"s": 14, "edgecolors": "none"} if small else {"s": 46, "edgecolors": "white", "linewidths": 0.6}
+        size: dict[str, Any] = {"s": 14, "edgecolors": "none"} if small else {"s": 46, "edgecolors": "white", "linewidths": 0.6}
         axes.scatter(*at, marker=look.marker, color=look.color, zorder=3 + (not small), label=kind, **size)
         picture.write(*corner, f"{look.glyph} {len(some)} {kind}", color=look.ink, weight="bold", bbox=ON_WHITE if small else None)
     words = f"n = {len(pairs)}\nrequests;\nbelow the\ndiagonal:\nfaster"
-    picture.write(right, _BOTTOM + _SIDE_INCHES / 2, words, color=GRAY, linespacing=1.3)
+    picture.write(right, bottom + _SIDE_INCHES / 2, words, color=GRAY, linespacing=1.3)
     return picture
 
 
 def _pairs(frame: pd.DataFrame, before: str, after: str) -> list[tuple[float, float]]:
     """Return the wait before and after of each request that both apps had (in seconds), infinite where it never ended."""
     apps = dict(by_app(frame))
+    sides = []
     for name in (before, after):
         if name not in apps:
             raise UnknownName("app", name, apps)
-    keyed = [
-        dict(zip(zip(apps[name]["case"], apps[name]["repetition"], strict=True), waits(apps[name]), strict=True)) for name in (before, after)
-    ]
-        dict(zip(zip(part["case"], part["repetition"], strict=True), waits(part), strict=True)) for part in (apps[before], apps[after])
-    ]
-    pairs = [(wait, keyed[1][one]) for one, wait in keyed[0].items() if one in keyed[1]]
+        part = apps[name]
+        sides.append(dict(zip(zip(part["case"], part["repetition"], strict=True), waits(part), strict=True)))
+    first, then = sides
+    pairs = [(wait, then[one]) for one, wait in first.items() if one in then]
     if not pairs:
         raise BadInput(f"{before!r} and {after!r} have no request in common: run both on the same cases")
     return pairs
@@ -142,9 +143,8 @@ def _frame(axes: Axes, low: float, high: float, never: float | None, slow_second
     axes.axvspan(slow_seconds, end, ymax=math.log(slow_seconds / low) / math.log(end / low), color="#E4EFF7", linewidth=0, zorder=0)
     axes.axhspan(slow_seconds, end, xmax=math.log(slow_seconds / low) / math.log(end / low), color="#FBE9DD", linewidth=0, zorder=0)
     axes.plot([low, high], [low, high], color=INK, linewidth=1.0, zorder=2)
-    dashed = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
+    dashed: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
     axes.axvline(slow_seconds, **dashed)
     axes.axhline(slow_seconds, **dashed)
-    at = low * (slow_seconds / low) ** 0.34
-    look = {**plain(), "ha": "center", "va": "bottom", "rotation": 45, "rotation_mode": "anchor"}
-    axes.text(at, at * (high / low) ** 0.012, "no change", **look)
+    at = low * (end / low) ** 0.15
+    axes.text(at, at, "no change", **plain(), ha="center", rotation=45, bbox=ON_WHITE, zorder=5)

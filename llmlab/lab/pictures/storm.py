@@ -91,7 +91,8 @@ def storm_strip(frame: pd.DataFrame, slow_seconds: float = 4.0, *, width_inches:
     present = {"in time", "slow"}.union(*(found for _, _, found in apps))
     entries = [("\u25a0", COLORS[outcome], word) for outcome, word in outcome_words(slow_seconds).items() if outcome in present]
     key(picture, left, picture.get_size_inches()[1] - 0.2, entries)
-    words = f"{len(keys)} requests, the same in every row; height: wait for the first word" if keys else "no requests"
+    count = f"{len(keys)} request{'' if len(keys) == 1 else 's'}"
+    words = f"{count}, the same in every row; height: wait for the first word" if keys else "no requests"
     picture.write(min(left, width_inches - width_of(words) - 0.1), 0.2, words, color=GRAY)
     return picture
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import accumulate
+from typing import Any
 
 import pandas as pd
 
@@ -30,6 +31,8 @@ from llmlab.lab.pictures.base import (
 )
 
 _ROW_INCHES, _BAND_INCHES, _GAP_INCHES = 0.85, 0.36, 0.2
+_SMALL_BEYOND = 100
+"""More requests than this have small dots."""
 _HEAD_INCHES, _FOOT_INCHES = 0.42, 0.58
 
 
@@ -93,9 +96,15 @@ def timeline(frame: pd.DataFrame, slow_seconds: float = 4.0) -> Picture:
         heights = [math.sqrt(min(wait, clip)) for wait in waits(part)]
         for outcome in COLORS:
             here = [(x, y) for x, y, one in zip(at[part.index], heights, found, strict=True) if one == outcome]
-            size = 9 if outcome == "in time" else 36
-            look = {"marker": MARKERS[outcome], "color": COLORS[outcome], "linewidths": 0, "clip_on": False, "label": outcome}
-            dots.scatter([x for x, _ in here], [y for _, y in here], s=size, zorder=3 + (size > 9), **look)
+            size = (9 if len(part) > _SMALL_BEYOND else 20) if outcome == "in time" else 36
+            look: dict[str, Any] = {
+                "marker": MARKERS[outcome],
+                "color": COLORS[outcome],
+                "linewidths": 0,
+                "clip_on": False,
+                "label": outcome,
+            }
+            dots.scatter([x for x, _ in here], [y for _, y in here], s=size, zorder=3 + (size == 36), **look)
         dots.set(ylim=(0, math.sqrt(clip)), yticks=[0, math.sqrt(slow_seconds), math.sqrt(clip)])
         dots.set_yticklabels(["0", f"{slow_seconds:g} s", f"{clip:g} s"])
         dots.axhline(math.sqrt(slow_seconds), color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -112,7 +121,7 @@ def timeline(frame: pd.DataFrame, slow_seconds: float = 4.0) -> Picture:
     if apps:
         band.set_xlabel(f"when it was {what} (seconds on the run's clock)", fontsize=FONT_POINTS, color=INK)
     else:
-        picture.write(left, up, "no requests")
+        picture.write(left, up - 0.3, "no requests")
     present = {outcome for _, _, found, _ in apps for outcome in found} | {"in time", "slow"}
     entries = [(GLYPHS[outcome], COLORS[outcome], word) for outcome, word in outcome_words(slow_seconds).items() if outcome in present]
     key(picture, left, picture.get_size_inches()[1] - 0.18, entries)
