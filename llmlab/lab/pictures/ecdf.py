@@ -114,7 +114,7 @@ def ecdf(frame: pd.DataFrame, slow_seconds: float = 4.0, *, tail: bool = True) -
     ends = [(math.log(xs[-1] / left) / math.log(right / left) * across, _BOTTOM + ys[-1] / top * up) for xs, ys in corners]
     order = sorted(range(len(lines)), key=lambda number: (ends[number][1], -ends[number][0], -number))
     # The lowest label hangs below its line's end, so that no leader passes through the end of another line.
-    wanted = [ends[number][1] - (0.3 * high[number] if number == order[0] else 0.0) for number in order]
+    wanted = [max(ends[number][1] - (0.3 if number == order[0] else 0.0) * high[number], high[number] / 2 + 0.08) for number in order]
     places = dict(zip(order, spread(wanted, [high[number] for number in order]), strict=True))
     picture = Picture(max([_BOTTOM + up + 0.15, *(places[number] + high[number] / 2 + 0.08 for number in order)]))
     axes = picture.box(_LEFT, _BOTTOM, across, up)

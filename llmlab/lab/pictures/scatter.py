@@ -99,7 +99,7 @@ def paired_scatter(frame: pd.DataFrame, before: str, after: str, slow_seconds: f
         at = [[never or high if math.isinf(wait) else max(low, wait) for wait in side] for side in zip(*some, strict=True)] or [[], []]
         small = kind == "in time in both"
         size: dict[str, Any] = {"s": 14, "edgecolors": "none"} if small else {"s": 46, "edgecolors": "white", "linewidths": 0.6}
-        axes.scatter(*at, marker=look.marker, color=look.color, zorder=3 + (not small), label=kind, **size)
+        axes.scatter(*at, marker=look.marker, color=look.color, zorder=3 + (not small), label=kind, clip_on=False, **size)
         picture.write(*corner, f"{look.glyph} {len(some)} {kind}", color=look.ink, weight="bold", bbox=ON_WHITE if small else None)
     words = f"n = {len(pairs)}\nrequests;\nbelow the\ndiagonal:\nfaster"
     picture.write(right, bottom + _SIDE_INCHES / 2, words, color=GRAY, linespacing=1.3)
@@ -139,6 +139,8 @@ def _frame(axes: Axes, low: float, high: float, never: float | None, slow_second
         axes.set(**{f"{name}scale": "log", f"{name}lim": (low, end)})
         axis.set_ticks(ticks, labels=words)
         axis.set_ticks([], minor=True)
+    if low == FLOOR_SECONDS:  # its label is long, and would meet that of the other axis
+        axes.get_xticklabels()[0].set_horizontalalignment("left")
     axes.set_aspect("equal")
     axes.axvspan(slow_seconds, end, ymax=math.log(slow_seconds / low) / math.log(end / low), color="#E4EFF7", linewidth=0, zorder=0)
     axes.axhspan(slow_seconds, end, xmax=math.log(slow_seconds / low) / math.log(end / low), color="#FBE9DD", linewidth=0, zorder=0)
