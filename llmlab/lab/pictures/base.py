@@ -172,4 +172,6 @@ def wait_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
     """Return the ticks of a logarithmic axis from `low` to `high` seconds, and their labels."""
     wide = high / low > _TENS_BEYOND
     ticks = [tick for tick in WAITS if low <= tick <= high and not (wide and math.log10(tick) % 1)]
+    if low == FLOOR_SECONDS:  # its label is long
+        ticks = [low, *(tick for tick in ticks if tick > 2 * low)]
     return ticks, [f"\u2264 {tick:g}" if tick == low == FLOOR_SECONDS else f"{tick:g}" for tick in ticks]

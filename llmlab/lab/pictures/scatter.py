@@ -139,8 +139,7 @@ def _frame(axes: Axes, low: float, high: float, never: float | None, slow_second
         axes.set(**{f"{name}scale": "log", f"{name}lim": (low, end)})
         axis.set_ticks(ticks, labels=words)
         axis.set_ticks([], minor=True)
-    if low == FLOOR_SECONDS:  # its label is long, and would meet that of the other axis
-        axes.get_xticklabels()[0].set_horizontalalignment("left")
+    axes.tick_params(axis="x", pad=7)  # the lowest labels of both axes stand side by side
     axes.set_aspect("equal")
     axes.axvspan(slow_seconds, end, ymax=math.log(slow_seconds / low) / math.log(end / low), color="#E4EFF7", linewidth=0, zorder=0)
     axes.axhspan(slow_seconds, end, xmax=math.log(slow_seconds / low) / math.log(end / low), color="#FBE9DD", linewidth=0, zorder=0)
