@@ -1,0 +1,55 @@
+"""Pictures of runs and traces: functions from a frame to a figure, and the tables that say the same.
+
+Nothing here touches pyplot or any other global state. Colors are Okabe and Ito's, which people with color blindness can tell apart. They
+never stand alone: outcome is also height, place, marker, hatching or a word.
+
+Notebook: 00_start_here.ipynb
+"""
+
+from llmlab.lab.pictures.base import (
+    ANSWERED,
+    BLACK,
+    BLUE,
+    COLORS,
+    FONT_POINTS,
+    GRAY,
+    INK,
+    PALE,
+    VERMILION,
+    WIDTH_INCHES,
+    Picture,
+    outcomes,
+)
+from llmlab.lab.pictures.ecdf import ecdf, ecdf_table
+from llmlab.lab.pictures.price import price_bar, price_table
+from llmlab.lab.pictures.scatter import paired_scatter, paired_scatter_table
+from llmlab.lab.pictures.storm import storm_strip, storm_table
+from llmlab.lab.pictures.timeline import timeline, timeline_table
+from llmlab.lab.pictures.waterfall import waterfall, waterfall_table
+
+__all__ = [
+    "ANSWERED",
+    "BLACK",
+    "BLUE",
+    "COLORS",
+    "FONT_POINTS",
+    "GRAY",
+    "INK",
+    "PALE",
+    "VERMILION",
+    "WIDTH_INCHES",
+    "Picture",
+    "ecdf",
+    "ecdf_table",
+    "outcomes",
+    "paired_scatter",
+    "paired_scatter_table",
+    "price_bar",
+    "price_table",
+    "storm_strip",
+    "storm_table",
+    "timeline",
+    "timeline_table",
+    "waterfall",
+    "waterfall_table",
+]
