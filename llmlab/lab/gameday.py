@@ -88,7 +88,7 @@ def play(
                 f"{requests} live requests for each of {len(chosen)} apps are more than the cap of {max_requests}; "
                 "ask for fewer (--requests), or raise the cap (--max-requests)"
             )
-        given = {"requests": requests, "load": scenario.load}
+        given: dict[str, Any] = {"requests": requests, "load": scenario.load}
         total = lab.run_all(chosen, cases, **given)
         fixes = cached = None
         if apps is None and lab.source != "live":

@@ -95,11 +95,10 @@ class Setting:
             f"stack = fixed({list(self.fixes)!r}, after_seconds={self.delay:g})",
             f"load = llmlab.Open(per_second={PER_SECOND:g})",
             'apps = {"naive": llmlab.naive, "careful": llmlab.careful, "stack": stack}',
-            f"runs = [lab.run(app, {'questions, ' if self.tokens else ''}requests=200, load=load, name=name) for name, app in apps.items()]",
-            "total = runs[0] + runs[1] + runs[2]",
-            "storm_strip(total.frame), ecdf(total.frame)",
-            'paired_scatter(total.frame, "naive", "stack"), price_bar(total.frame)',
-            'llmlab.compare(runs[0], runs[2], metric="slow")',
+            f"runs = lab.run_all(apps, {'questions, ' if self.tokens else ''}requests=200, load=load)",
+            "storm_strip(runs.frame), ecdf(runs.frame)",
+            'paired_scatter(runs.frame, "naive", "stack"), price_bar(runs.frame)',
+            'llmlab.compare(runs.only("naive"), runs.only("stack"), metric="slow")',
         ]
         return "\n".join(lines)
 
