@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+TEMPLATE = ROOT / "notebooks" / "_template.ipynb"
 Notebook = dict[str, Any]
 
 ITEM = re.compile(r"^\s*(?:[-*]|\d+\.)\s+\S")
@@ -156,7 +157,7 @@ CONTRACT: list[Callable[[Notebook], Iterator[str]]] = [
 
 
 @pytest.mark.parametrize("rule", CONTRACT, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*NOTEBOOKS, TEMPLATE], ids=lambda path: path.stem)
 def test_a_notebook(path: Path, rule: Callable[[Notebook], Iterator[str]]) -> None:
     assert [] == list(rule(json.loads(path.read_text("utf-8"))))
 

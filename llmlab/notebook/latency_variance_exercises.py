@@ -56,7 +56,10 @@ def calm_down(answer: Any) -> str:
     if attempts < 1:
         raise Wrong(f"{found}: answers from the cache are no measure of the weather.", "Leave the cache out.")
     if slow > MOST_SLOW and attempts - 1 > MOST_EXTRA:
-        raise Wrong(f"{found}: too slow, and too many attempts.", "Does each fix get its chance before the next one acts? Try one alone.")
+        raise Wrong(
+            f"{found}: too slow, and too many attempts.",
+            "What comes too early is spent on healthy answers, and a hedge's cap leaves none for the struck.",
+        )
     if slow > MOST_SLOW:
         raise Wrong(f"{found}: too many still wait.", "Who is left? Those whose second attempt was struck, too: what could come third?")
     if attempts - 1 > MOST_EXTRA:
@@ -75,12 +78,15 @@ def patient_hedge(answer: Any) -> str:
     struck = _struck()
     slow, attempts = _measured(fixed(["stream"]).replace(hedge=hedge), OFTEN)
     found = f"{100 * struck:.1f} % -> {100 * slow:.1f} % after {SLOW_SECONDS:g} s, for {100 * (attempts - 1):.1f} % more attempts"
+    if attempts - 1 > 2 * OFTEN:
+        raise Wrong(
+            f"{found}: more than two attempts for each that was struck.",
+            "You hedge healthy answers, until the cap leaves none for the struck. Wait a little longer.",
+        )
     if slow > (1 - TAKEN_AWAY) * struck:
         waits = hedge.at_quantile is not None
         hint = "With 8 % struck, the 95th percentile lies within the slow ones: by then it is too late. Which quantile does not?"
         raise Wrong(f"{found}: three quarters should be gone.", hint if waits else "The second attempt needs its time, too: hedge earlier.")
-    if attempts - 1 > 2 * OFTEN:
-        raise Wrong(f"{found}: more than two attempts for each that was struck.", "You hedge healthy answers. Wait a little longer.")
     return f"{found}, on two seeds that you have not seen."
 
 

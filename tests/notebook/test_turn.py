@@ -61,3 +61,22 @@ def test_a_stop_between_the_look_and_the_start_counts_too(monkeypatch: pytest.Mo
     monkeypatch.setattr(llmlab.Lab, "start", late)
     with pytest.raises(Cancelled):
         turn.play(lab(), {"first": llmlab.naive})
+
+
+def test_the_same_app_in_the_same_weather_is_not_run_twice() -> None:
+    memory: dict[Any, Any] = {}
+    calls = []
+
+    async def app(client: openai.AsyncOpenAI, question: str) -> str:
+        calls.append(question)
+        return "yes"
+
+    first, second = (Turn(3, 7, memory=memory).play(lab(), {"mine": app}) for _ in range(2))
+    assert first.rows == second.rows
+    assert 3 == len(calls)
+    Turn(3, 7, memory=memory).play(lab(), {"mine": app}, ["Why?"])
+    Turn(4, 7, memory=memory).play(lab(), {"mine": app})
+    assert 10 == len(calls)
+    for number in range(20):
+        Turn(1, 7, memory=memory).play(lab(), {f"app {number}": app})
+    assert 8 == len(memory)
