@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from llmlab.protocol.draws import lognormal, uniform
 from llmlab.wire import phrasing
-from llmlab.wire.calling import Call, calls
+from llmlab.wire.calling import calls
+from llmlab.wire.chat_format import ToolCall
 from llmlab.wire.chat_request import ChatRequest
 from llmlab.wire.finding import Found, Sentence, find
 from llmlab.wire.habits import Habits
@@ -25,9 +26,19 @@ from llmlab.wire.reading import Prompt, read, smuggled
 Answerable = Callable[[str, str], bool | None]
 """Says of a question and the text of the prompt's documents whether the text answers it; None: it can't say."""
 
+_NOTICED = 6
+"""Sentences that it considers."""
 _SURE_ENOUGH = 0.33
 _USEFUL = 0.7
-_EFFORT = {"none": 0.0, "minimal": 0.25, "low": 0.5, "medium": 1.0, "high": 2.5, "xhigh": 5.0}
+_EFFORT = {None: 0.0, "none": 0.0, "minimal": 0.25, "low": 0.5, "medium": 1.0, "high": 2.5, "xhigh": 5.0}
+"""How much longer a reasoning model thinks at an effort."""
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_NAMED = (
+    (re.compile(r"confiden|score|probab"), _SHARE),
+    (re.compile(r"^(?:is|has|can)_|known|found|answerable|supported"), {"type": "boolean"}),
+    (re.compile(r"citations|sources|references|documents"), {"type": "array", "items": {"type": "string"}}),
+)
+"""How fields are called, and what they hold where an example shows only text."""
 _SAY = re.compile(
     r"^\s*(?:please )?(?:just )?(?:say|repeat|reply with|respond with|answer with|write)\b(?: only| just| exactly)?:?\s+"
     r"[\"']?(.+?)[\"']?\s*$",
@@ -40,7 +51,7 @@ class Answer(NamedTuple):
     """One choice of a completion."""
 
     text: str | None
-    calls: tuple[Call, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
     reasoning_tokens: int = 0
     """Thought before the answer, billed and not shown."""
 
@@ -87,194 +98,167 @@ def respond(request: ChatRequest, habits: Habits, *key: object, answerable: Answ
         key: What the draws are for.
         answerable: Knows better than words whether the documents hold the answer.
     """
-    prompt = read(request.messages)
     prefix = "\x1f".join(map(str, key))
-    return [
-        _answer(request, prompt, habits, partial(uniform, f"{prefix}\x1f{index}" if index else prefix), answerable)
-        for index in range(request.choices)
-    ]
+    draws = [partial(uniform, f"{prefix}\x1f{index}" if index else prefix) for index in range(request.choices)]
+    return [_Model(request, read(request.messages), habits, draw, answerable).answer() for draw in draws]
 
 
-def _answer(request: ChatRequest, prompt: Prompt, habits: Habits, draw: Draw, answerable: Answerable | None) -> Answer:
-    thought = _thought(request, habits, draw)
-    if request.tools and request.tool_choice != "none" and not (prompt.after_tools and request.tool_choice == "auto"):
-        made = calls(request, prompt.question, draw)
-        if made:
-            return Answer(None, made, thought)
-    saying = _obeyed(prompt, habits, draw) or _said(prompt, habits, draw, answerable)
-    if request.format == "text" and not prompt.wishes.json:
-        return Answer(_text(saying, prompt, habits, draw), (), thought)
-    return Answer(_json(saying, request, prompt, habits, draw), (), thought)
+class _Model(NamedTuple):
+    """A model at one prompt."""
 
+    request: ChatRequest
+    prompt: Prompt
+    habits: Habits
+    draw: Draw
+    answerable: Answerable | None
 
-def _thought(request: ChatRequest, habits: Habits, draw: Draw) -> int:
-    median = habits.reasoning_tokens * _EFFORT[request.effort or "none"]
-    return 64 * max(1, round(lognormal(draw("reasoning"), median=median, sigma=0.6) / 64)) if median else 0
+    def answer(self) -> Answer:
+        request, prompt = self.request, self.prompt
+        thought = self._thought()
+        if request.tools and request.tool_choice != "none" and not (prompt.after_tools and request.tool_choice == "auto"):
+            made = calls(request, prompt.question, self.draw)
+            if made:
+                return Answer(None, made, thought)
+        saying = self._obeyed() or self._said()
+        is_prose = request.format == "text" and not prompt.wishes.json
+        return Answer(self._text(saying) if is_prose else self._json(saying), (), thought)
 
+    def _does(self, habit: str, rate: float) -> bool:
+        return self.draw(habit) < rate
 
-def _obeyed(prompt: Prompt, habits: Habits, draw: Draw) -> _Saying | None:
-    """Return what an injected instruction makes it say, or None where there is none or it does not obey."""
-    if not prompt.injections:
+    def _thought(self) -> int:
+        median = self.habits.reasoning_tokens * _EFFORT[self.request.effort]
+        return 64 * max(1, round(lognormal(self.draw("reasoning"), median=median, sigma=0.6) / 64)) if median else 0
+
+    def _obeyed(self) -> _Saying | None:
+        """Return what an injected instruction makes it say, or None where there is none or it does not obey."""
+        rate = self.habits.obeys_injection * (1 - self.habits.heeds_warning if self.prompt.wishes.guarded else 1)
+        for number, injection in enumerate(self.prompt.injections):
+            if self.draw("obeys", number) < rate:
+                if injection.leak and self.prompt.system:
+                    return _Saying((f"My instructions are: {self.prompt.system[:400]}",))
+                return _Saying((injection.payload or "Understood. I will disregard my earlier instructions.",))
         return None
-    rate = habits.obeys_injection * (1 - habits.heeds_warning if prompt.wishes.guarded else 1)
-    for number, injection in enumerate(prompt.injections):
-        if draw("obeys", number) < rate:
-            if injection.leak and prompt.system:
-                return _Saying((f"My instructions are: {prompt.system[:400]}",))
-            return _Saying((injection.payload or "Understood. I will disregard my earlier instructions.",))
-    return None
 
+    def _said(self) -> _Saying:
+        prompt, habits, draw = self.prompt, self.habits, self.draw
+        found = find(prompt.documents, prompt.question)
+        near = found.ranked[:_NOTICED]
+        ranked = [sentence for sentence in near if not smuggled(sentence.text)]
+        if not ranked:
+            return self._without_documents()
+        text = "\n\n".join(document.text for document in prompt.documents)
+        known = self.answerable(prompt.question, text) if self.answerable else None
+        if known is None:
+            known = found.sure >= _SURE_ENOUGH
+        asked, unasked = (habits.overcautious, 0.0) if known else (habits.admits_if_asked, habits.admits_unasked)
+        if self._does("admits", unasked if prompt.wishes.admit is None else asked):
+            return _Saying((phrasing.admission(prompt.wishes.admit, draw),), known=False)
+        picked = self._picked(found, ranked)
+        texts, others = [sentence.text for sentence in picked], [sentence.text for sentence in near[1:]]
+        if known:
+            if self._does("made up", habits.made_up):
+                texts[0] = phrasing.changed_fact(texts[0], others, draw)
+        elif self._does("made up unknown", habits.made_up_unknown):
+            freely = self._does("kind of invention", 0.5)
+            texts = [phrasing.invention(prompt.question, draw) if freely else phrasing.changed_fact(texts[0], others, draw)]
+        title = prompt.documents[picked[0].document].title
+        names = [prompt.documents[sentence.document].id for sentence in picked[: len(texts)]]
+        if self._does("miscites", habits.miscites) and len(prompt.documents) > 1:
+            wrong = [document.id for document in prompt.documents if document.id != names[0]]
+            names[0] = phrasing.pick(wrong or names, draw, "wrong document")
+        end = phrasing.pick(phrasing.CLOSERS, draw, "closer") if self._does("closer", habits.verbosity / 2) else ""
+        return _Saying(tuple(texts), tuple(names), title, text, opener=phrasing.pick(phrasing.OPENERS, draw, "opener"), closer=end)
 
-def _said(prompt: Prompt, habits: Habits, draw: Draw, answerable: Answerable | None) -> _Saying:
-    if not prompt.documents:
-        return _without_documents(prompt, habits, draw)
-    found = find(prompt.documents, prompt.question)
-    ranked = [sentence for sentence in found.ranked if not smuggled(sentence.text)]
-    if not ranked:
-        return _without_documents(prompt, habits, draw)
-    text = "\n\n".join(document.text for document in prompt.documents)
-    known = answerable(prompt.question, text) if answerable else None
-    if known is None:
-        known = found.sure >= _SURE_ENOUGH
-    rate = (
-        (habits.overcautious if known else habits.admits_if_asked)
-        if prompt.wishes.admit is not None
-        else 0.0
-        if known
-        else habits.admits_unasked
-    )
-    if draw("admits") < rate:
-        return _Saying((phrasing.admission(prompt.wishes.admit, draw),), known=False)
-    picked = _picked(found, ranked, habits, draw)
-    texts = [sentence.text for sentence in picked]
-    if known:
-        if draw("made up") < habits.made_up:
-            texts[0] = phrasing.changed_fact(texts[0], [sentence.text for sentence in found.ranked[1:]], draw)
-    elif draw("made up unknown") < habits.made_up_unknown:
-        texts = [_made_up(texts[0], found, prompt.question, draw)]
-    title = prompt.documents[picked[0].document].title
-    names = [prompt.documents[sentence.document].id for sentence in picked[: len(texts)]]
-    if draw("miscites") < habits.miscites and len(prompt.documents) > 1:
-        names[0] = phrasing.pick([document.id for document in prompt.documents if document.id != names[0]] or names, draw, "wrong document")
-    end = phrasing.closer(draw) if draw("closer") < habits.verbosity / 2 else ""
-    return _Saying(tuple(texts), tuple(names), title, text, opener=phrasing.opener(draw), closer=end)
+    def _picked(self, found: Found, ranked: list[Sentence]) -> list[Sentence]:
+        """Return the sentences to say: the best one and what adds to it."""
+        habits, best = self.habits, ranked[0]
+        if len(ranked) > 1 and self._does("misreads", habits.misreads):
+            return [ranked[1]]
+        picked, spare, words = [best], [], len(best.text.split())
+        for sentence, use in found.also:
+            size = len(sentence.text.split())
+            if sentence is best or smuggled(sentence.text) or words + size > habits.words:
+                continue
+            if use >= _USEFUL * found.best and len(picked) <= habits.further:
+                picked.append(sentence)
+                words += size
+            else:
+                spare.append(sentence)
+        if spare and len(picked) == 1 and self._does("more", habits.verbosity):
+            picked.append(phrasing.pick(spare, self.draw, "spare"))
+        least = self.prompt.wishes.least
+        if least and self._does("follows", habits.follows):
+            for sentence in found.ranked:
+                if sum(len(one.text.split()) for one in picked) < least and sentence not in picked and not smuggled(sentence.text):
+                    picked.append(sentence)
+        return picked
 
+    def _without_documents(self) -> _Saying:
+        prompt, draw = self.prompt, self.draw
+        said = _SAY.match(prompt.question)
+        if said:
+            return _Saying((said[1][:1].upper() + said[1][1:],))
+        if not prompt.question or _GREETING.match(prompt.question):
+            return _Saying(("Hello! How can I help you today?",))
+        if prompt.wishes.admit is not None and self._does("admits", self.habits.admits_if_asked):
+            return _Saying((phrasing.admission(prompt.wishes.admit, draw),), known=False)
+        if self._does("made up without documents", self.habits.made_up_without_documents):
+            return _Saying((phrasing.invention(prompt.question, draw),), opener=phrasing.pick(phrasing.OPENERS, draw, "opener"))
+        return _Saying((phrasing.admission(None, draw), "If you tell me more, I will gladly try to help."), known=False)
 
-def _made_up(nearest: str, found: Found, question: str, draw: Draw) -> str:
-    if draw("kind of invention") < 0.5:
-        return phrasing.invention(question, draw)
-    return phrasing.changed_fact(nearest, [sentence.text for sentence in found.ranked[1:]], draw)
+    def _text(self, saying: _Saying) -> str:
+        """Return the answer as prose, with what the prompt wishes, as far as the model does that."""
+        wishes = self.prompt.wishes
+        cites = wishes.cite and self._does("cites", self.habits.cites_if_asked)
+        names = [*saying.sources, *[""] * len(saying.parts)]
+        parts = [phrasing.cited(part, name) if cites and name else part for part, name in zip(saying.parts, names, strict=False)]
+        if not ((wishes.words or wishes.sentences) and self._does("follows", self.habits.follows)):
+            return " ".join(filter(None, (_opened(saying, " ".join(parts)), saying.closer)))
+        body = phrasing.joined(parts, wishes.sentences, saying.among)
+        if wishes.words:
+            body = phrasing.shortened(body, wishes.words)
+        opened = _opened(saying, body)
+        crowded = (wishes.words and len(opened.split()) > wishes.words) or (wishes.sentences and "." in saying.opener)
+        return body if crowded else opened
 
-
-def _picked(found: Found, ranked: list[Sentence], habits: Habits, draw: Draw) -> list[Sentence]:
-    """Return the sentences to say: the best one and what adds to it."""
-    if len(ranked) > 1 and draw("misreads") < habits.misreads:
-        return [ranked[1]]
-    best = ranked[0]
-    also = [
-        (sentence, use)
-        for sentence, use in zip(found.also, found.uses, strict=True)
-        if sentence is not best and not smuggled(sentence.text)
-    ]
-    picked, words = [best], len(best.text.split())
-    spare = []
-    for sentence, use in also:
-        size = len(sentence.text.split())
-        if use >= _USEFUL * found.best and len(picked) <= habits.further and words + size <= habits.words:
-            picked.append(sentence)
-            words += size
-        elif words + size <= habits.words:
-            spare.append(sentence)
-    if spare and len(picked) == 1 and draw("more") < habits.verbosity:
-        picked.append(phrasing.pick(spare, draw, "spare"))
-    return picked
-
-
-def _without_documents(prompt: Prompt, habits: Habits, draw: Draw) -> _Saying:
-    said = _SAY.match(prompt.question)
-    if said:
-        return _Saying((said[1][:1].upper() + said[1][1:],))
-    if not prompt.question or _GREETING.match(prompt.question):
-        return _Saying(("Hello! How can I help you today?",))
-    if prompt.wishes.admit is not None and draw("admits") < habits.admits_if_asked:
-        return _Saying((phrasing.admission(prompt.wishes.admit, draw),), known=False)
-    if draw("made up without documents") < habits.made_up_without_documents:
-        return _Saying((phrasing.invention(prompt.question, draw),), opener=phrasing.opener(draw))
-    return _Saying((phrasing.admission(None, draw), "If you tell me more, I will gladly try to help."), known=False)
-
-
-def _text(saying: _Saying, prompt: Prompt, habits: Habits, draw: Draw) -> str:
-    """Return the answer as prose, with what the prompt wishes, as far as the model does that."""
-    wishes = prompt.wishes
-    cites = wishes.cite and draw("cites") < habits.cites_if_asked
-    follows = (wishes.words or wishes.sentences) and draw("follows") < habits.follows
-    names = [*saying.sources, *[""] * len(saying.parts)]
-    parts = [phrasing.cited(part, name) if cites and name else part for part, name in zip(saying.parts, names, strict=False)]
-    if not follows:
-        return " ".join(filter(None, (_opened(saying, " ".join(parts)), saying.closer)))
-    body = phrasing.joined(parts, wishes.sentences, saying.among)
-    if wishes.words:
-        body = phrasing.shortened(body, wishes.words)
-    opened = _opened(saying, body)
-    crowded = (wishes.words is not None and len(opened.split()) > wishes.words) or (wishes.sentences is not None and "." in saying.opener)
-    return body if crowded else opened
+    def _json(self, saying: _Saying) -> str:
+        wishes, draw = self.prompt.wishes, self.draw
+        facts = Facts(
+            text=phrasing.joined(saying.parts, wishes.sentences, saying.among),
+            quote=saying.parts[0] if saying.sources else "",
+            sources=tuple(dict.fromkeys(saying.sources)),
+            title=saying.title,
+            question=self.prompt.question,
+            known=saying.known,
+        )
+        if self.request.schema is not None:
+            return json.dumps(fill(self.request.schema, facts, draw), ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(fill(_schema_of(wishes.example, wishes.cite), facts, draw), ensure_ascii=False)
+        breaks = self.request.format == "text" and self._does("breaks", self.habits.broken_format)
+        return phrasing.broken_json(text, draw) if breaks else text
 
 
 def _opened(saying: _Saying, body: str) -> str:
     return saying.opener + (phrasing.lowered(body, saying.among) if saying.opener.endswith(": ") else body)
 
 
-def _json(saying: _Saying, request: ChatRequest, prompt: Prompt, habits: Habits, draw: Draw) -> str:
-    wishes = prompt.wishes
-    facts = Facts(
-        text=phrasing.joined(saying.parts, wishes.sentences, saying.among),
-        quote=saying.parts[0] if saying.sources else "",
-        sources=tuple(dict.fromkeys(saying.sources)),
-        title=saying.title,
-        question=prompt.question,
-        known=saying.known,
-    )
-    if request.schema is not None:
-        return json.dumps(fill(request.schema, facts, draw), ensure_ascii=False, separators=(",", ":"))
-    text = phrasing.as_json(fill(_schema_of(wishes.example, wishes.cite), facts, draw))
-    if request.format == "text" and draw("breaks") < habits.broken_format:
-        return phrasing.broken_json(text, draw)
-    return text
-
-
-def _schema_of(example: Any, cite: bool) -> dict[str, Any]:
+def _schema_of(example: Any, cite: bool = False) -> dict[str, Any]:
     """Return the schema that `example` is, or that it is an example of."""
-    if isinstance(example, dict) and isinstance(example.get("properties"), dict):
+    if not isinstance(example, dict) or not example:
+        example = {"answer": "", "citations": [""]} if cite else {"answer": ""}
+    if isinstance(example.get("properties"), dict):
         return {**example, "type": "object", "required": list(example["properties"])}
-    if isinstance(example, dict) and example:
-        return {
-            "type": "object",
-            "properties": {name: _kind_of(name, value) for name, value in example.items()},
-            "required": list(example),
-        }
-    names = ["answer", "citations"] if cite else ["answer"]
-    return {
-        "type": "object",
-        "properties": {name: _kind_of(name, [""] if name == "citations" else "") for name in names},
-        "required": names,
-    }
+    properties = {name: _kind_of(name, value) for name, value in example.items()}
+    return {"type": "object", "properties": properties, "required": list(example)}
 
 
 def _kind_of(name: str, value: Any) -> dict[str, Any]:
-    if isinstance(value, bool):
-        return {"type": "boolean"}
-    if isinstance(value, int):
-        return {"type": "integer"}
-    if isinstance(value, float):
-        return {"type": "number", "minimum": 0, "maximum": 1} if 0 <= value <= 1 else {"type": "number"}
     if isinstance(value, list):
-        return {"type": "array", "items": _kind_of(name, value[0]) if value else {"type": "string"}}
+        return {"type": "array", "items": _kind_of("", value[0]) if value else {"type": "string"}}
     if isinstance(value, dict):
-        return _schema_of(value, False)
-    if re.search(r"confiden|score|probab", name.lower()):
-        return {"type": "number", "minimum": 0, "maximum": 1}
-    if re.search(r"^(?:is|has|can)_|known|found|answerable|supported", name.lower()):
-        return {"type": "boolean"}
-    if re.search(r"citations|sources|references|documents", name.lower()):
-        return {"type": "array", "items": {"type": "string"}}
-    return {"type": "string"}
+        return _schema_of(value)
+    if isinstance(value, int | float):
+        is_share = isinstance(value, float) and 0 <= value <= 1
+        return _SHARE if is_share else {"type": {bool: "boolean", int: "integer"}.get(type(value), "number")}
+    return next((kind for names, kind in _NAMED if names.search(name.lower())), {"type": "string"})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
-from llmlab.wire.chat_format import letters
-from llmlab.wire.chat_request import ChatRequest
-from llmlab.wire.chat_tools import Tool
+from llmlab.protocol import tokens
+from llmlab.wire.chat_format import ToolCall, letters
+from llmlab.wire.chat_request import ChatRequest, Tool
 from llmlab.wire.finding import STOP, stems
 from llmlab.wire.json_schema import Draw, Facts, fill
 
@@ -18,31 +18,21 @@ _CODE = re.compile(r"\b[A-Za-z]{0,6}-?\d[\w-]*\b")
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}")
 
 
-class Call(NamedTuple):
-    """One call of a function."""
-
-    id: str
-    name: str
-    arguments: str
-    """JSON, as text."""
-
-
-def calls(request: ChatRequest, question: str, draw: Draw) -> tuple[Call, ...]:
+def calls(request: ChatRequest, question: str, draw: Draw) -> tuple[ToolCall, ...]:
     """Return the calls to make; none if no tool fits and none is required."""
+    asked = stems(question)
+    scores = {tool.name: len(asked & _words(tool)) for tool in request.tools}
+    best = max(scores.values())
     if request.tool_choice.startswith("="):
         chosen = [tool for tool in request.tools if tool.name == request.tool_choice[1:]]
     else:
-        asked = stems(question)
-        scores = {tool.name: len(asked & _words(tool)) for tool in request.tools}
-        best = max(scores.values())
-        chosen = [tool for tool in request.tools if scores[tool.name] >= _ENOUGH or (scores[tool.name] == best > 0 and len(asked) <= 3)]
-        chosen = sorted(chosen, key=lambda tool: -scores[tool.name])
-        if not chosen and request.tool_choice == "required":
-            chosen = [max(request.tools, key=lambda tool: scores[tool.name])]
+        fits = [tool for tool in request.tools if scores[tool.name] >= _ENOUGH or (scores[tool.name] == best > 0 and len(asked) <= 3)]
+        required = request.tools if request.tool_choice == "required" else ()
+        chosen = sorted(fits, key=lambda tool: -scores[tool.name]) or [tool for tool in required if scores[tool.name] == best][:1]
     made = [(tool, arguments) for tool in chosen for arguments in _arguments(tool, question, draw)]
     made = made[: 4 if request.parallel else 1]
     return tuple(
-        Call(f"call_{letters(24, draw('call'), number)}", tool.name, json.dumps(arguments, ensure_ascii=False))
+        ToolCall(f"call_{letters(24, draw('call'), number)}", tool.name, tuple(tokens.split(json.dumps(arguments, ensure_ascii=False))))
         for number, (tool, arguments) in enumerate(made)
     )
 
@@ -50,7 +40,7 @@ def calls(request: ChatRequest, question: str, draw: Draw) -> tuple[Call, ...]:
 def _words(tool: Tool) -> frozenset[str]:
     properties: dict[str, Any] = tool.parameters.get("properties") or {}
     described = [str(part.get("description", "")) for part in properties.values() if isinstance(part, dict)]
-    return stems(" ".join([tool.name.replace("_", " "), tool.description, *properties, *described]).replace("_", " "))
+    return stems(" ".join([tool.name, tool.description, *properties, *described]).replace("_", " "))
 
 
 def _arguments(tool: Tool, question: str, draw: Draw) -> list[dict[str, Any]]:
@@ -60,41 +50,33 @@ def _arguments(tool: Tool, question: str, draw: Draw) -> list[dict[str, Any]]:
     filled = fill(tool.parameters, Facts(text=question, quote=question, question=question), draw)
     if not isinstance(filled, dict):
         return [{}]
-    open_texts = [name for name in filled if isinstance(filled[name], str) and _is_open(properties.get(name))]
-    for name in open_texts:
-        found = _values(name, question)
-        if found:
-            filled[name] = found[0]
-    if len(needed) == 1 and needed[0] in open_texts:
-        return [{**filled, needed[0]: value} for value in _values(needed[0], question) or [filled[needed[0]]]]
+    values = {name: _values(name, question) for name, value in filled.items() if isinstance(value, str) and _is_open(properties.get(name))}
+    filled |= {name: found[0] for name, found in values.items() if found}
+    if len(needed) == 1 and needed[0] in values:
+        return [{**filled, needed[0]: value} for value in values[needed[0]] or [filled[needed[0]]]]
     return [filled]
 
 
 def _is_open(schema: Any) -> bool:
-    return (
-        isinstance(schema, dict)
-        and not schema.get("enum")
-        and "const" not in schema
-        and not schema.get("format")
-        and not schema.get("pattern")
-    )
+    return isinstance(schema, dict) and not any(schema.get(word) for word in ("enum", "format", "pattern")) and "const" not in schema
 
 
 def _values(name: str, question: str) -> list[str]:
     """Return what in `question` may be meant by the argument `name`."""
-    lowered = name.lower()
-    if "mail" in lowered:
+    if "mail" in name.lower():
         return _EMAIL.findall(question)
-    quoted = re.findall(r"[\"“]([^\"“”]+)[\"”]", question)
-    if re.search(r"(?:^|_)(?:id|number|no|code|order|serial|ref)", lowered):
-        return quoted or _CODE.findall(question)
-    if re.search(r"query|question|text|message|search|input", lowered):
-        return quoted or [question]
+    quoted: list[str] = re.findall(r"[\"“]([^\"“”]+)[\"”]", question)
+    if quoted:
+        return quoted
+    if re.search(r"(?:^|_)(?:id|number|no|code|order|serial|ref)", name.lower()):
+        return _CODE.findall(question)
+    if re.search(r"query|question|text|message|search|input", name.lower()):
+        return [question]
     first = re.match(r"\s*[\w']+", question)
+    begin = first.end() - len(first[0].strip()) if first else -1
     names = [
         match[0].strip(" .-")
         for match in _NAMED.finditer(question)
-        if match[0].split()[0].lower() not in STOP
-        and not (first and match.start() == first.end() - len(first[0].strip()) and " " not in match[0])
+        if match[0].split()[0].lower() not in STOP and (" " in match[0] or match.start() != begin)
     ]
-    return quoted or list(dict.fromkeys(names))
+    return list(dict.fromkeys(names))

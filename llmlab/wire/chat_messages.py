@@ -6,11 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 from llmlab.protocol import tokens
-from llmlab.wire import chat_errors as say
-from llmlab.wire.chat_errors import Refusal
+from llmlab.wire.chat_errors import Refusal, filled, missing, one_of, typed
 
 _ROLES = ("system", "assistant", "user", "function", "tool", "developer")
-_LONGEST_TEXT = 10_485_760
 
 
 def checked_messages(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -20,22 +18,14 @@ def checked_messages(body: dict[str, Any]) -> list[dict[str, Any]]:
         Refusal: They are no messages, or a tool's result stands where none was asked for, or one is missing.
     """
     if body.get("messages") is None:
-        raise say.missing("messages")
-    messages = body["messages"]
-    if not isinstance(messages, list):
-        raise say.wrong_type("messages", "an array of objects", messages)
-    if not messages:
-        raise say.empty_array("messages")
+        raise missing("messages")
     waiting: list[str] = []
-    for number, message in enumerate(messages):
+    for number, message in enumerate(filled(body["messages"], "messages")):
         place = f"messages[{number}]"
-        if not isinstance(message, dict):
-            raise say.wrong_type(place, "an object", message)
-        role = message.get("role")
+        role = typed(message, place, "an object").get("role")
         if role is None:
-            raise say.missing(f"{place}.role")
-        if role not in _ROLES:
-            raise say.wrong_value(f"{place}.role", role, _ROLES)
+            raise missing(f"{place}.role")
+        one_of(role, f"{place}.role", _ROLES)
         if role == "tool":
             waiting = _answered(message, number, waiting)
         elif waiting:
@@ -46,58 +36,39 @@ def checked_messages(body: dict[str, Any]) -> list[dict[str, Any]]:
         if not calls or message.get("content") is not None:
             _content(message, number)
     if waiting:
-        raise _unanswered(len(messages), waiting)
+        raise _unanswered(len(body["messages"]), waiting)
+    messages: list[dict[str, Any]] = body["messages"]
     return messages
 
 
 def _answered(message: dict[str, Any], number: int, waiting: list[str]) -> list[str]:
     if not waiting:
-        raise Refusal(
-            400,
-            "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
-            param=f"messages.[{number}].role",
-        )
+        words = "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
+        raise Refusal(words, f"messages.[{number}].role")
     if message.get("tool_call_id") is None:
-        raise say.missing(f"messages[{number}].tool_call_id")
+        raise missing(f"messages[{number}].tool_call_id")
     return [call for call in waiting if call != message["tool_call_id"]]
 
 
 def _unanswered(number: int, waiting: list[str]) -> Refusal:
-    return Refusal(
-        400,
-        "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following "
-        f"tool_call_ids did not have response messages: {', '.join(waiting)}",
-        param=f"messages.[{number}].role",
-    )
+    words = "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following "
+    return Refusal(f"{words}tool_call_ids did not have response messages: {', '.join(waiting)}", f"messages.[{number}].role")
 
 
 def _content(message: dict[str, Any], number: int) -> None:
     place = f"messages[{number}].content"
     if "content" not in message:
-        raise say.missing(place)
-    content = message["content"]
-    if content is None:
-        raise Refusal(400, "Invalid value for 'content': expected a string, got null.", param=f"messages.[{number}].content")
-    if isinstance(content, str):
-        if len(content) > _LONGEST_TEXT:
-            raise Refusal(
-                400,
-                f"Invalid '{place}': string too long. Expected a string with maximum length {_LONGEST_TEXT}, but got a string with length "
-                f"{len(content)} instead.",
-                param=place,
-                code="string_above_max_length",
-            )
-        return
-    if not isinstance(content, list):
-        raise say.wrong_type(place, "one of a string or array of objects", content)
-    for index, part in enumerate(content):
-        if not isinstance(part, dict):
-            raise say.wrong_type(f"{place}[{index}]", "an object", part)
-        if part.get("type") not in ("text", "refusal"):
-            param = f"messages.[{number}].content.[{index}].type"
-            raise Refusal(400, f"Invalid content type. {part.get('type')} is only supported by certain models.", param=param)
-        if part["type"] == "text" and not isinstance(part.get("text"), str):
-            raise say.missing(f"{place}[{index}].text")
+        raise missing(place)
+    if message["content"] is None:
+        raise Refusal("Invalid value for 'content': expected a string, got null.", f"messages.[{number}].content")
+    content = typed(message["content"], place, "one of a string or array of objects")
+    for index, part in enumerate(content if isinstance(content, list) else ()):
+        kind = typed(part, f"{place}[{index}]", "an object").get("type")
+        if kind not in ("text", "refusal"):
+            words = f"Invalid content type. {kind} is only supported by certain models."
+            raise Refusal(words, f"messages.[{number}].content.[{index}].type")
+        if kind == "text" and not isinstance(part.get("text"), str):
+            raise missing(f"{place}[{index}].text")
 
 
 def prompt_tokens_of(body: dict[str, Any]) -> int:

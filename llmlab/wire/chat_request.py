@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmlab.protocol import tokens
 from llmlab.protocol.models import Model
-from llmlab.wire import chat_errors as say
-from llmlab.wire.chat_errors import Refusal
+from llmlab.wire.chat_errors import Refusal, filled, in_range, missing, one_of, typed, wrong_type, wrong_value
 from llmlab.wire.chat_messages import checked_messages, prompt_tokens_of
-from llmlab.wire.chat_tools import Tool, tool_choice_in, tools_in
 from llmlab.wire.json_schema import strict_violation
 
 _MOST_COMPLETION_TOKENS = {"fast": 16_384, "main": 16_384, "strong": 128_000}
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
-_IGNORED = """
-frequency_penalty logit_bias metadata moderation prediction presence_penalty prompt_cache_key prompt_cache_options prompt_cache_retention
-safety_identifier service_tier store top_p user verbosity
-"""
-_READ = """
+_PARAMETERS = """
 logprobs max_completion_tokens max_tokens messages modalities model n parallel_tool_calls reasoning_effort response_format seed stop stream
-stream_options temperature tool_choice tools top_logprobs
+stream_options temperature tool_choice tools top_logprobs top_p
+
+frequency_penalty logit_bias metadata moderation prediction presence_penalty prompt_cache_key prompt_cache_options prompt_cache_retention
+safety_identifier service_tier store user verbosity
 """
-_KNOWN = frozenset(f"{_READ} {_IGNORED}".split())
+"""Those that are read, and those that change nothing."""
+_KNOWN = frozenset(_PARAMETERS.split())
+
+
+class Tool(NamedTuple):
+    """A function that the model may call."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +50,6 @@ class ChatRequest:
     format: str = "text"
     """text, json_object or json_schema."""
     schema: dict[str, Any] | None = None
-    strict: bool = False
     tools: tuple[Tool, ...] = ()
     tool_choice: str = "auto"
     """auto, none, required, or =name for a certain function."""
@@ -54,7 +60,7 @@ class ChatRequest:
     """How long a reasoning model shall think."""
 
 
-def parse(body: Any, model: Model) -> ChatRequest:
+def parse(body: dict[str, Any], model: Model) -> ChatRequest:
     """Return the request in `body`.
 
     Args:
@@ -65,74 +71,107 @@ def parse(body: Any, model: Model) -> ChatRequest:
         Refusal: OpenAI would refuse it, or the simulator can't do it.
     """
     for name in body:
+        if name == "web_search_options":
+            raise Refusal("Web search options not supported with this model.", name)
         if name not in _KNOWN:
-            if name == "web_search_options":
-                raise Refusal(400, "Web search options not supported with this model.", param=name)
-            raise Refusal(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+            raise Refusal(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
     messages = checked_messages(body)
-    stream = _boolean(body, "stream", False)
+    stream = _optional(body, "stream", "a boolean", False)
     tools = tools_in(body)
-    kind, schema, strict = _format(body, messages)
+    kind, schema = _format(body, messages)
     effort = _effort(body, model)
     _temperature(body, model, effort)
-    prompt_tokens = prompt_tokens_of(body)
-    max_tokens = _max_tokens(body, model)
+    prompt_tokens, max_tokens = prompt_tokens_of(body), _max_tokens(body, model)
     if prompt_tokens + (max_tokens or 0) > model.context_tokens:
-        raise say.too_long(model.context_tokens, prompt_tokens, max_tokens or 0)
+        raise _over_context(model.context_tokens, prompt_tokens, max_tokens or 0)
     if body.get("logprobs") or body.get("top_logprobs"):
-        raise Refusal(403, "You are not allowed to request logprobs from this model.")
+        raise Refusal("You are not allowed to request logprobs from this model.", status=403)
     if body.get("modalities") not in (None, ["text"]):
-        raise say.wrong_value("modalities", body["modalities"], ("text",))
+        raise wrong_value(body["modalities"], "modalities", ("text",))
     return ChatRequest(
         messages=messages,
         prompt_tokens=prompt_tokens,
         stream=stream,
         include_usage=_include_usage(body, stream),
-        choices=_integer(body, "n", 1, low=1, high=128) or 1,
+        choices=in_range(_optional(body, "n", "an integer", 1), "n", 1, 128),
         stop=_stop(body),
         max_tokens=max_tokens,
         format=kind,
         schema=schema,
-        strict=strict,
         tools=tools,
         tool_choice=tool_choice_in(body, tools),
-        parallel=_boolean(body, "parallel_tool_calls", True),
-        seed=_integer(body, "seed", None),
+        parallel=_optional(body, "parallel_tool_calls", "a boolean", True),
+        seed=_optional(body, "seed", "an integer"),
         effort=effort,
     )
 
 
-def _format(body: dict[str, Any], messages: list[dict[str, Any]]) -> tuple[str, dict[str, Any] | None, bool]:
-    given = body.get("response_format")
+def _optional(body: dict[str, Any], name: str, expected: str, default: Any = None, place: str = "") -> Any:
+    value = body.get(name)
+    return default if value is None else typed(value, place + name, expected)
+
+
+def tools_in(body: dict[str, Any]) -> tuple[Tool, ...]:
+    """Return the tools of a request, or refuse what are no functions."""
+    given = body.get("tools")
+    return () if given is None else tuple(_tool(tool, f"tools[{number}]") for number, tool in enumerate(filled(given, "tools")))
+
+
+def _tool(tool: Any, place: str) -> Tool:
+    if typed(tool, place, "an object").get("type") != "function":
+        raise wrong_value(tool.get("type"), f"{place}.type", ("function", "custom"))
+    function = tool.get("function")
+    if not isinstance(function, dict):
+        raise missing(f"{place}.function")
+    name = function.get("name")
+    if not isinstance(name, str):
+        raise missing(f"{place}.function.name")
+    if not re.fullmatch(r"[a-zA-Z0-9_-]+", name):
+        what = "string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'."
+        raise Refusal(f"Invalid '{place}.function.name': {what}", f"{place}.function.name", "invalid_value")
+    parameters = typed(function.get("parameters") or {"type": "object", "properties": {}}, f"{place}.function.parameters", "an object")
+    if function.get("strict") and (trouble := strict_violation(parameters)):
+        raise Refusal(f"Invalid schema for function '{name}': {trouble}", f"{place}.function.parameters", "invalid_function_parameters")
+    return Tool(name, function.get("description") or "", parameters)
+
+
+def tool_choice_in(body: dict[str, Any], tools: tuple[Tool, ...]) -> str:
+    """Return auto, none, required, or =name for a certain function; refuse what is none of these, or where there are no tools."""
+    choice = body.get("tool_choice")
+    if choice is None:
+        return "auto" if tools else "none"
+    if not tools:
+        raise Refusal("Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.", "tool_choice")
+    if not isinstance(choice, dict):
+        return one_of(choice, "tool_choice", ("none", "auto", "required"))
+    name = (choice.get("function") or {}).get("name")
+    if name not in [tool.name for tool in tools]:
+        raise Refusal(f"Tool choice '{name}' not found in 'tools' parameter.", "tool_choice")
+    return f"={name}"
+
+
+def _format(body: dict[str, Any], messages: list[dict[str, Any]]) -> tuple[str, dict[str, Any] | None]:
+    given = _optional(body, "response_format", "an object")
     if given is None:
-        return "text", None, False
-    if not isinstance(given, dict):
-        raise say.wrong_type("response_format", "an object", given)
-    kind = given.get("type")
-    if kind is None:
-        raise say.missing("response_format.type")
-    if kind not in ("json_object", "json_schema", "text"):
-        raise say.wrong_value("response_format.type", kind, ("json_object", "json_schema", "text"))
+        return "text", None
+    if given.get("type") is None:
+        raise missing("response_format.type")
+    kind = one_of(given["type"], "response_format.type", ("json_object", "json_schema", "text"))
     if kind == "json_object" and not any("json" in tokens.content_text(message.get("content")).lower() for message in messages):
-        raise Refusal(
-            400,
-            "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
-            param="messages",
-        )
+        words = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
+        raise Refusal(words, "messages")
     if kind != "json_schema":
-        return kind, None, False
+        return kind, None
     described = given.get("json_schema")
     if not isinstance(described, dict):
-        raise say.missing("response_format.json_schema")
-    if not isinstance(described.get("name"), str):
-        raise say.missing("response_format.json_schema.name")
-    schema = described.get("schema")
-    if not isinstance(schema, dict):
-        raise say.missing("response_format.json_schema.schema")
-    strict = bool(described.get("strict"))
-    if strict and (trouble := strict_violation(schema)):
-        raise Refusal(400, f"Invalid schema for response_format '{described['name']}': {trouble}", param="response_format")
-    return kind, schema, strict
+        raise missing("response_format.json_schema")
+    for name, type_ in (("name", str), ("schema", dict)):
+        if not isinstance(described.get(name), type_):
+            raise missing(f"response_format.json_schema.{name}")
+    schema: dict[str, Any] = described["schema"]
+    if described.get("strict") and (trouble := strict_violation(schema)):
+        raise Refusal(f"Invalid schema for response_format '{described['name']}': {trouble}", "response_format")
+    return kind, schema
 
 
 def _effort(body: dict[str, Any], model: Model) -> str | None:
@@ -140,106 +179,65 @@ def _effort(body: dict[str, Any], model: Model) -> str | None:
     if effort is None:
         return "medium" if model.reasoning else None
     if not model.reasoning:
-        raise Refusal(400, "Unrecognized request argument supplied: reasoning_effort")
-    if effort not in _EFFORTS:
-        raise say.wrong_value("reasoning_effort", effort, _EFFORTS)
-    return str(effort)
+        raise Refusal("Unrecognized request argument supplied: reasoning_effort")
+    return one_of(effort, "reasoning_effort", _EFFORTS)
 
 
 def _temperature(body: dict[str, Any], model: Model, effort: str | None) -> None:
     for name, high in (("temperature", 2), ("top_p", 1)):
-        value = body.get(name)
+        value = _optional(body, name, "a decimal")
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise say.wrong_type(name, "a decimal", value)
         if model.reasoning and effort != "none" and value != 1:
-            raise Refusal(
-                400,
-                f"Unsupported value: '{name}' does not support {value} with this model. Only the default (1) value is supported.",
-                param=name,
-                code="unsupported_value",
-            )
-        if value < 0:
-            raise say.out_of_range(name, float(value), low=0)
-        if value > high:
-            raise say.out_of_range(name, float(value), high=high)
+            words = f"Unsupported value: '{name}' does not support {value} with this model. Only the default (1) value is supported."
+            raise Refusal(words, name, "unsupported_value")
+        in_range(float(value), name, 0, high)
 
 
 def _max_tokens(body: dict[str, Any], model: Model) -> int | None:
-    if model.reasoning and body.get("max_tokens") is not None:
-        raise Refusal(
-            400,
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
-            param="max_tokens",
-            code="unsupported_parameter",
+    given = [name for name in ("max_tokens", "max_completion_tokens") if body.get(name) is not None]
+    if model.reasoning and "max_tokens" in given:
+        words = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        raise Refusal(words, "max_tokens", "unsupported_parameter")
+    if not given:
+        return None
+    name, *more = given
+    if more:
+        words = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
+        raise Refusal(words, name, "invalid_parameter_combination")
+    value, most = in_range(typed(body[name], name, "an integer"), name, 1), _MOST_COMPLETION_TOKENS[model.tier]
+    if value > most:
+        words = f"This model supports at most {most} completion tokens, whereas you provided {value}."
+        raise Refusal(f"{name} is too large: {value}. {words}", name, "invalid_value")
+    return int(value)
+
+
+def _over_context(context: int, prompt: int, completion: int) -> Refusal:
+    words = f"your messages resulted in {prompt} tokens. Please reduce the length of the messages."
+    if completion and prompt <= context:
+        words = (
+            f"you requested {prompt + completion} tokens ({prompt} in the messages, {completion} in the completion). Please reduce the "
+            "length of the messages or completion."
         )
-    if body.get("max_tokens") is not None and body.get("max_completion_tokens") is not None:
-        raise Refusal(
-            400,
-            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
-            param="max_tokens",
-            code="invalid_parameter_combination",
-        )
-    name = "max_tokens" if body.get("max_tokens") is not None else "max_completion_tokens"
-    value = _integer(body, name, None, low=1)
-    most = _MOST_COMPLETION_TOKENS[model.tier]
-    if value is not None and value > most:
-        raise Refusal(
-            400,
-            f"{name} is too large: {value}. This model supports at most {most} completion tokens, whereas you provided {value}.",
-            param=name,
-            code="invalid_value",
-        )
-    return value
+    return Refusal(f"This model's maximum context length is {context} tokens. However, {words}", "messages", "context_length_exceeded")
 
 
 def _include_usage(body: dict[str, Any], stream: bool) -> bool:
-    options = body.get("stream_options")
-    if options is None:
+    if body.get("stream_options") is None:
         return False
     if not stream:
-        raise Refusal(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options")
-    if not isinstance(options, dict):
-        raise say.wrong_type("stream_options", "an object", options)
-    return _boolean(options, "include_usage", False, place="stream_options.")
+        raise Refusal("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options")
+    options = typed(body["stream_options"], "stream_options", "an object")
+    return bool(_optional(options, "include_usage", "a boolean", False, "stream_options."))
 
 
 def _stop(body: dict[str, Any]) -> tuple[str, ...]:
-    stop = body.get("stop")
-    if stop is None:
-        return ()
-    if isinstance(stop, str):
-        stop = [stop]
-    if not isinstance(stop, list) or not all(isinstance(word, str) for word in stop):
-        raise say.wrong_type("stop", "one of a string or array of strings", body["stop"])
-    if len(stop) > 4:
-        raise Refusal(
-            400,
-            f"Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array with length {len(stop)} instead.",
-            param="stop",
-            code="array_above_max_length",
-        )
-    return tuple(word for word in stop if word)
-
-
-def _integer(body: dict[str, Any], name: str, default: int | None, *, low: int | None = None, high: int | None = None) -> int | None:
-    value = body.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise say.wrong_type(name, "an integer", value)
-    if low is not None and value < low:
-        raise say.out_of_range(name, value, low=low)
-    if high is not None and value > high:
-        raise say.out_of_range(name, value, high=high)
-    return value
-
-
-def _boolean(body: dict[str, Any], name: str, default: bool, *, place: str = "") -> bool:
-    value = body.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise say.wrong_type(f"{place}{name}", "a boolean", value)
-    return value
+    expected = "one of a string or array of strings"
+    stop = _optional(body, "stop", expected, [])
+    words = [stop] if isinstance(stop, str) else stop
+    if not all(isinstance(word, str) for word in words):
+        raise wrong_type("stop", expected, stop)
+    if len(words) > 4:
+        what = f"Expected an array with maximum length 4, but got an array with length {len(words)} instead."
+        raise Refusal(f"Invalid 'stop': array too long. {what}", "stop", "array_above_max_length")
+    return tuple(word for word in words if word)

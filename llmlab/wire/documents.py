@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 
 from llmlab.wire.finding import Document
 
@@ -11,6 +12,8 @@ _OPENED = re.compile(r"<((?:doc(?:ument)?|source|passage|article|context|snippet
 _ATTRIBUTE = re.compile(r"""([\w-]{1,40})\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _BRACKETED = re.compile(r"^[ \t]*\[([\w][\w./:-]{0,63})\][ \t:]*(.*)$", re.MULTILINE)
 _DEEPEST = 3
+_GAP = re.compile(r"\n[ \t]*\n")
+_INSTRUCTS = re.compile(r"\s*(?:you are|answer|use only|use nothing|reply|respond|please|always|never|only)\b", re.IGNORECASE)
 _HEADED = re.compile(r"^#{1,4}[ \t]+(.+)$", re.MULTILINE)
 _NO_DOCUMENT = re.compile(r"question|instruction|rule|task|output|format|answer|request|style", re.IGNORECASE)
 ASKED = re.compile(
@@ -36,12 +39,12 @@ def documents_in(text: str, *, plain: bool) -> tuple[list[Document], str]:
     label = _LABEL.match(text)
     if not plain and not label:
         return [], text
-    paragraphs = [part for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
+    paragraphs = [part for part in _GAP.split(text) if part.strip()]
     keep, found = [], []
     for number, part in enumerate(paragraphs):
         body = _LABEL.sub("", part)
         is_last = plain and number == len(paragraphs) - 1
-        if is_last or len(body.split()) < 12 or ASKED.search(part) or _instructs(body):
+        if is_last or len(body.split()) < 12 or ASKED.search(part) or _INSTRUCTS.match(body):
             keep.append(part)
             continue
         title, line, tail = body.partition("\n")
@@ -58,79 +61,69 @@ def _tagged(text: str, depth: int = 0) -> tuple[list[Document], str]:
         end = lower.find(closing, opened.end())
         if end < 0:
             break
-        found += _inside(text[opened.end() : end], opened[2], depth)
+        body = text[opened.end() : end]
+        found += (_tagged(body, depth + 1)[0] if depth < _DEEPEST else []) or [_document(body, opened[2])]
         rest.append(text[at : opened.start()])
         at = end + len(closing)
     return found, "".join([*rest, text[at:]])
 
 
-def _inside(body: str, attributes: str, depth: int) -> list[Document]:
-    """Return the document between two tags, or those that it contains."""
-    inner = _tagged(body, depth + 1)[0] if depth < _DEEPEST else []
-    if inner:
-        return inner
+def _document(body: str, attributes: str) -> Document:
     names = {name.lower(): one or two for name, one, two in _ATTRIBUTE.findall(attributes)}
     name = next((names[key] for key in ("id", "name", "doc", "source", "key", "index") if names.get(key)), "")
     title = names.get("title") or names.get("heading") or ""
     child = re.search(r"<title>([^<]*)</title>", body)
     if child:
         title, body = title or child[1].strip(), body.replace(child[0], "")
-    return [Document(name, title, re.sub(r"</?[a-z_-]{1,20}>", "", body).strip())]
+    return Document(name, title, re.sub(r"</?[a-z_-]{1,20}>", "", body).strip())
+
+
+def _sections(pattern: re.Pattern[str], text: str) -> tuple[list[str], list[tuple[re.Match[str], str, bool]]]:
+    """Return what stands before the first match, and each match with what follows it, and whether it is the last."""
+    starts = list(pattern.finditer(text))
+    ends = [*(match.start() for match in starts), len(text)]
+    return [text[: ends[0]]], [(match, text[match.end() : end], match is starts[-1]) for match, end in zip(starts, ends[1:], strict=True)]
 
 
 def _bracketed(text: str) -> tuple[list[Document], str]:
-    starts = list(_BRACKETED.finditer(text))
     found: list[Document] = []
-    rest = [text[: starts[0].start()]] if starts else [text]
-    for number, match in enumerate(starts):
-        last = number == len(starts) - 1
-        body = text[match.end() : starts[number + 1].start() if not last else len(text)]
+    rest, sections = _sections(_BRACKETED, text)
+    for match, body, last in sections:
         if last:
             body, left = _first_paragraph(body, bool(match[2].strip()))
             rest.append(left)
         title, text_of = (match[2].strip(), body.strip()) if body.strip() else ("", match[2].strip())
         if text_of:
             found.append(Document(match[1], title, text_of))
-    return (found, "\n".join(rest)) if found else ([], text)
+    return found, "\n".join(rest)
 
 
 def _first_paragraph(body: str, titled: bool) -> tuple[str, str]:
     """Return the text of the last bracketed document, and what follows it."""
     label = re.search(r"\n(?=[ \t]*(?:question|customer|user)[ \t]*:)", body, re.IGNORECASE)
     end = label.start() if label else len(body)
-    first, *others = re.split(r"\n[ \t]*\n", body[:end].strip("\n"), maxsplit=1)
+    first, *others = _GAP.split(body[:end].strip("\n"), maxsplit=1)
     apart = titled and body.startswith("\n\n") and (len(first.split()) < 12 or first.rstrip().endswith("?"))
     return ("", body) if apart else (first, "\n\n".join([*others, body[end:]]))
 
 
 def _headed(text: str) -> tuple[list[Document], str]:
-    starts = list(_HEADED.finditer(text))
     found: list[Document] = []
-    rest = [text[: starts[0].start()]] if starts else [text]
-    for number, match in enumerate(starts):
-        body = text[match.end() : starts[number + 1].start() if number + 1 < len(starts) else len(text)]
-        paragraphs = re.split(r"\n[ \t]*\n", body.strip())
+    rest, sections = _sections(_HEADED, text)
+    for match, body, last in sections:
+        paragraphs = _GAP.split(body.strip())
         if _NO_DOCUMENT.search(match[1]) or len(body.split()) < 8:
             rest.append(body)
             continue
-        if number + 1 == len(starts) and len(paragraphs) > 1 and (paragraphs[-1].rstrip().endswith("?") or ASKED.search(paragraphs[-1])):
+        if last and len(paragraphs) > 1 and (paragraphs[-1].rstrip().endswith("?") or ASKED.search(paragraphs[-1])):
             rest.append(paragraphs.pop())
         found.append(Document("", match[1].strip(), "\n\n".join(paragraphs)))
-    return (found, "\n".join(rest)) if found else ([], text)
-
-
-def _instructs(text: str) -> bool:
-    return bool(re.match(r"\s*(?:you are|answer|use only|use nothing|reply|respond|please|always|never|only)\b", text, re.IGNORECASE))
+    return found, "\n".join(rest)
 
 
 def flat(text: str) -> str:
     """Return a tool's result as sentences."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    if isinstance(value, dict):
-        return " ".join(
-            f"The {name.replace('_', ' ')} is {part if isinstance(part, str) else json.dumps(part)}." for name, part in value.items()
-        )
+    with suppress(ValueError, AttributeError):
+        said = {name.replace("_", " "): part if isinstance(part, str) else json.dumps(part) for name, part in json.loads(text).items()}
+        return " ".join(f"The {name} is {part}." for name, part in said.items())
     return text

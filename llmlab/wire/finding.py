@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from rapidfuzz import process
@@ -27,60 +29,36 @@ these they this those though through to too under up us ve very want was we well
 will with without would yes yet you your yours hi hello thanks thank tell know need m
 """
 STOP = frozenset(_STOP.split())
-_SAME = {
-    word: words[0]
-    for words in (
-        ("cost", "price", "pay", "fee", "charge", "charged", "expensive", "cheap", "money", "dollars", "costs", "priced"),
-        ("ship", "deliver", "delivery", "shipping", "send", "sent", "delivered", "mail", "arrive", "arrives", "deliveries"),
-        ("return", "back", "refund"),
-        ("buy", "bought", "purchase", "order", "ordered"),
-        ("broken", "faulty", "damaged", "defective", "fault"),
-        ("guarantee", "warranty", "guaranteed", "covered", "covers", "cover", "excluded"),
-        ("cancel", "leave", "quit", "stop", "end"),
-        ("change", "edit", "switch", "changed"),
-        ("phone", "call", "telephone"),
-        ("begin", "start", "started"),
-        ("long", "time", "duration"),
-        ("big", "large", "biggest", "largest"),
-        ("contact", "reach"),
-        ("password", "login"),
-        ("power", "electricity", "lights", "outage", "blackout"),
-        ("fall", "drop", "dropped", "fell"),
-        ("longer", "long"),
-        ("waste", "throw", "discard", "thrown"),
-        ("address", "adress"),
-    )
-    for word in words
-}
-_KINDS = (
-    (
-        "$",
-        re.compile(
+_GROUPS = """
+cost price pay fee charge charged expensive cheap money dollars costs priced | return back refund | buy bought purchase order ordered
+ship deliver delivery shipping send sent delivered mail arrive arrives deliveries | broken faulty damaged defective fault
+guarantee warranty guaranteed covered covers cover excluded | cancel leave quit stop end | change edit switch changed
+phone call telephone | begin start started | long time duration longer | big large biggest largest | contact reach | password login
+power electricity lights outage blackout | fall drop dropped fell | waste throw discard thrown | address adress
+"""
+_SAME = {word: group.split()[0] for line in _GROUPS.splitlines() for group in line.split(" | ") for word in group.split()}
+_KINDS = tuple(
+    (kind, re.compile(asks, re.IGNORECASE), re.compile(gives))
+    for kind, asks, gives in (
+        (
+            "$",
             r"\bhow much\b(?! [a-z]+ (?:and|goes|does|do|should|is|are)\b)"
             r"|\b(?:costs?|price[ds]?|fees?|expensive|charge me|do (?:i|you|we) pay)\b",
-            re.IGNORECASE,
+            r"[$€£]\s?\d|\bfree\b|\bfees?\b",
         ),
-        re.compile(r"[$€£]\s?\d|\bfree\b|\bfees?\b"),
-    ),
-    (
-        "#time",
-        re.compile(
+        (
+            "#time",
             r"\b(?:how (?:long|soon|late|often|much longer)|when|until"
             r"|(?:how many|last) (?:seconds|minutes|hours|days?|weeks|months|years))\b",
-            re.IGNORECASE,
+            r"(?i)\b\d+ (?:\w+ )?(?:second|minute|hour|day|week|month|year)|\b(?:once|twice|never)\b",
         ),
-        re.compile(r"\b\d+ (?:\w+ )?(?:second|minute|hour|day|week|month|year)|\b(?:once|twice|never)\b", re.IGNORECASE),
-    ),
-    (
-        "#number",
-        re.compile(r"\bhow (?:many|much|big|tall|far|hot|loud|wide|heavy)|\b(?:temperature|degrees|biggest|longest)\b", re.IGNORECASE),
-        re.compile(r"\d"),
-    ),
-    (
-        "#may",
-        re.compile(r"\b(?:can|could|may) (?:i|we|you|my|it|the)\b|\bam i allowed\b|\bis it possible\b", re.IGNORECASE),
-        re.compile(r"\b(?:can|cannot|may|must|never|do not|only|allowed)\b"),
-    ),
+        ("#number", r"\bhow (?:many|much|big|tall|far|hot|loud|wide|heavy)|\b(?:temperature|degrees|biggest|longest)\b", r"\d"),
+        (
+            "#may",
+            r"\b(?:can|could|may) (?:i|we|you|my|it|the)\b|\bam i allowed\b|\bis it possible\b",
+            r"\b(?:can|cannot|may|must|never|do not|only|allowed)\b",
+        ),
+    )
 )
 """A kind of answer (it counts as one more word), how questions ask for it, and how sentences give it."""
 _FOCUS = re.compile(r"\b(?:which|whats?|how many|how much)\s+(?:is the |the |kinds? of |grams of )?([a-z]+)", re.IGNORECASE)
@@ -114,11 +92,9 @@ class Found(NamedTuple):
     """What the documents say to the question."""
 
     ranked: tuple[Sentence, ...]
-    """The best sentences, best first."""
-    also: tuple[Sentence, ...]
-    """Sentences that add to the first one what it lacks, most useful first."""
-    uses: tuple[float, ...]
-    """How useful each of these is (about 0 to 2; the first one's own score is `best`)."""
+    """All sentences, best first."""
+    also: tuple[tuple[Sentence, float], ...]
+    """Sentences that add to the first one what it lacks, with their use (about 0 to 2; the first one's own is `best`), best first."""
     best: float
     sure: float
     """How much of the question they cover (0 to 1)."""
@@ -133,8 +109,6 @@ class _Shelf(NamedTuple):
     titles: tuple[frozenset[str], ...]
     words: tuple[frozenset[str], ...]
     """All stems of each document."""
-    rare: float
-    """Weight of a stem that occurs nowhere."""
 
 
 def stem(word: str) -> str:
@@ -154,12 +128,9 @@ def stems(text: str) -> frozenset[str]:
 @lru_cache(maxsize=1024)
 def sentences(text: str) -> tuple[str, ...]:
     """Return the sentences of `text`."""
-    found, start = [], 0
-    for end in _END.finditer(text):
-        found.append(text[start : end.end()].strip())
-        start = end.end()
-    found.append(text[start:].strip())
-    return tuple(sentence for sentence in found if len(sentence) > 2)
+    ends = [0, *(end.end() for end in _END.finditer(text)), len(text)]
+    parts = (text[start:end].strip() for start, end in pairwise(ends))
+    return tuple(part for part in parts if len(part) > 2)
 
 
 @lru_cache(maxsize=8192)
@@ -178,10 +149,8 @@ def _shelf(documents: tuple[Document, ...]) -> _Shelf:
     counts = Counter(word for sentence in held for word in sorted(sentence.words))
     weights = {word: math.log(1 + len(held) / count) for word, count in counts.items()}
     titles = tuple(stems(f"{document.title} {document.id}") for document in documents)
-    words = [set(title) for title in titles]
-    for sentence in held:
-        words[sentence.document] |= sentence.words
-    return _Shelf(held, weights, titles, tuple(map(frozenset, words)), math.log(1 + len(held)))
+    words = [title.union(*(one.words for one in held if one.document == number)) for number, title in enumerate(titles)]
+    return _Shelf(held, weights, titles, tuple(words))
 
 
 @lru_cache(maxsize=512)
@@ -189,43 +158,47 @@ def find(documents: tuple[Document, ...], question: str) -> Found:
     """Return the sentences of `documents` that fit `question`."""
     shelf = _shelf(documents)
     if not shelf.sentences:
-        return Found((), (), (), 0.0, 0.0)
+        return Found((), (), 0.0, 0.0)
     asked = _asked(question, shelf)
     total = math.fsum(asked.values()) or 1.0
     whole = _scores(asked, shelf)
-    ranked = sorted(shelf.sentences, key=lambda sentence: (-whole[sentence], sentence.document, sentence.place))
+    ranked = _best(shelf.sentences, whole)
     best = ranked[0]
-    parts = [part for part in _PARTS.split(question) if stems(part)]
     winners = set()
+    parts = [part for part in _PARTS.split(question) if stems(part)]
     for part in parts[-3:] if len(parts) > 1 else ():
         own = _scores(_asked(part, shelf), shelf)
-        winners.add(
-            max(shelf.sentences, key=lambda sentence: (own[sentence] + _WHOLE * whole[sentence], -sentence.document, -sentence.place))
-        )
+        winners.add(_best(shelf.sentences, {sentence: own[sentence] + _WHOLE * whole[sentence] for sentence in shelf.sentences})[0])
 
     def use(sentence: Sentence) -> float:
-        new = math.fsum(weight for word, weight in asked.items() if word in sentence.words and word not in best.words) / total
         follows = sentence.document == best.document and abs(sentence.place - best.place) == 1
+        new = math.fsum(weight for word, weight in asked.items() if word in sentence.words and word not in best.words) / total
         return round(_ADDED * new + whole[sentence] + _NEXT * follows + _BEST_FOR_PART * (sentence in winners), 9)
 
-    also = sorted(ranked[1:14], key=lambda sentence: (-use(sentence), sentence.document, sentence.place))[:3]
+    uses = {sentence: use(sentence) for sentence in ranked[1:14]}
+    also = _best(uses, uses)[:3]
     said = shelf.titles[best.document].union(best.words, *(sentence.words for sentence in also[:2]))
     sure = math.fsum(weight for word, weight in asked.items() if word in said) / total
     for match in _FOCUS.finditer(question):
         if match[1].lower() not in STOP and stem(match[1].lower()) not in said:
             sure *= 0.6
-    return Found(tuple(ranked[:6]), tuple(also), tuple(use(sentence) for sentence in also), whole[best], sure)
+    return Found(tuple(ranked), tuple((sentence, uses[sentence]) for sentence in also), whole[best], sure)
 
 
-def _scores(asked: dict[str, float], shelf: _Shelf) -> dict[Sentence, float]:
+def _best(held: Iterable[Sentence], scores: Mapping[Sentence, float]) -> list[Sentence]:
+    """Return the sentences, best first; ties go to the earlier one."""
+    return sorted(held, key=lambda sentence: (-scores[sentence], sentence.document, sentence.place))
+
+
+def _scores(asked: Mapping[str, float], shelf: _Shelf) -> dict[Sentence, float]:
     """Return how well each sentence fits the words that are `asked` for (about 0 to 2)."""
     total = math.fsum(asked.values()) or 1.0
     documents = [math.fsum(weight for word, weight in asked.items() if word in words) / total for words in shelf.words]
-    titles = [{word: weight for word, weight in asked.items() if word in title} for title in shelf.titles]
     scores = {}
     for sentence in shelf.sentences:
         own = math.fsum(weight for word, weight in asked.items() if word in sentence.words)
-        title = math.fsum(weight for word, weight in titles[sentence.document].items() if word not in sentence.words)
+        titled = shelf.titles[sentence.document]
+        title = math.fsum(weight for word, weight in asked.items() if word in titled and word not in sentence.words)
         long = 1 - _LENGTH + _LENGTH * len(sentence.words) / _MEAN_WORDS
         place = _PER_DOCUMENT * documents[sentence.document] - _PER_PLACE * sentence.document
         scores[sentence] = round((own / long + _PER_TITLE * title) / total + place, 9)
@@ -241,4 +214,5 @@ def _asked(question: str, shelf: _Shelf) -> dict[str, float]:
             word = near[0] if near else word
         words.append(word)
     words += [kind for kind, asks, _ in _KINDS if asks.search(question)]
-    return {word: shelf.weights.get(word, shelf.rare) for word in words}
+    rare = math.log(1 + len(shelf.sentences))
+    return {word: shelf.weights.get(word, rare) for word in words}

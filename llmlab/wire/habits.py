@@ -6,6 +6,7 @@ finds out is how much of the damage a fix takes away, and at what price.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
@@ -63,6 +64,7 @@ class Habits:
     """Multiplies the preset's time per token."""
 
     def __post_init__(self) -> None:
+        preset(self.latency)
         for part in fields(self):
             value = getattr(self, part.name)
             if part.name in ("snapshot", "latency"):
@@ -71,71 +73,35 @@ class Habits:
                 raise BadInput(f"Habits: {part.name} is a number of 0 or more, not {value!r}")
             if not part.name.endswith(("_factor", "_tokens", "further", "words")) and value > 1:
                 raise BadInput(f"Habits: {part.name} is a share from 0 to 1, not {value!r}")
-        preset(self.latency)
 
 
-_ALL = (
-    Habits(
-        snapshot="gpt-4o-mini-2024-07-18",
-        misreads=0.08,
-        made_up=0.08,
-        made_up_unknown=0.75,
-        made_up_without_documents=0.7,
-        admits_if_asked=0.72,
-        admits_unasked=0.08,
-        overcautious=0.03,
-        further=1,
-        words=42,
-        cites_if_asked=0.75,
-        miscites=0.06,
-        broken_format=0.25,
-        follows=0.75,
-        obeys_injection=0.45,
-        verbosity=0.5,
-        first_token_factor=0.8,
-        per_token_factor=0.8,
-    ),
-    Habits(snapshot="gpt-4o-2024-08-06"),
-    Habits(
-        snapshot="gpt-4o-2024-11-20",
-        misreads=0.015,
-        words=72,
-        broken_format=0.06,
-        cites_if_asked=0.76,
-        obeys_injection=0.2,
-        verbosity=0.9,
-    ),
-    Habits(
-        snapshot="gpt-5.2-2025-12-11",
-        misreads=0.01,
-        words=75,
-        made_up=0.02,
-        made_up_unknown=0.45,
-        made_up_without_documents=0.35,
-        admits_if_asked=0.96,
-        admits_unasked=0.4,
-        overcautious=0.01,
-        cites_if_asked=0.96,
-        miscites=0.01,
-        broken_format=0.03,
-        follows=0.96,
-        obeys_injection=0.1,
-        heeds_warning=0.9,
-        verbosity=0.65,
-        reasoning_tokens=128,
-    ),
-)
+_CHANGED = {
+    "gpt-4o-mini-2024-07-18": """misreads=0.08 made_up=0.08 made_up_unknown=0.75 made_up_without_documents=0.7 admits_if_asked=0.72
+        admits_unasked=0.08 overcautious=0.03 further=1 words=42 cites_if_asked=0.75 miscites=0.06 broken_format=0.25 follows=0.75
+        obeys_injection=0.45 verbosity=0.5 first_token_factor=0.8 per_token_factor=0.8""",
+    "gpt-4o-2024-08-06": "",
+    "gpt-4o-2024-11-20": "misreads=0.015 words=72 broken_format=0.06 cites_if_asked=0.76 obeys_injection=0.2 verbosity=0.9",
+    "gpt-5.2-2025-12-11": """misreads=0.01 words=75 made_up=0.02 made_up_unknown=0.45 made_up_without_documents=0.35 admits_if_asked=0.96
+        admits_unasked=0.4 overcautious=0.01 cites_if_asked=0.96 miscites=0.01 broken_format=0.03 follows=0.96 obeys_injection=0.1
+        heeds_warning=0.9 verbosity=0.65 reasoning_tokens=128""",
+}
 
-HABITS: Mapping[str, Habits] = MappingProxyType({habits.snapshot: habits for habits in _ALL})
-"""Every bundled snapshot's habits by its name."""
+
+def _habits(snapshot: str, changed: str) -> Habits:
+    pairs = (pair.split("=") for pair in changed.split())
+    return Habits(snapshot=snapshot, **{name: json.loads(value) for name, value in pairs})
+
+
+HABITS: Mapping[str, Habits] = MappingProxyType({snapshot: _habits(snapshot, changed) for snapshot, changed in _CHANGED.items()})
+"""Every bundled snapshot's habits by its name; what is not listed is as in `Habits`."""
 
 
 def served(given: Iterable[str] | Mapping[str, str | Habits] | None) -> tuple[dict[str, Model], dict[str, Habits]]:
     """Return the models that are there, and the habits behind each name."""
-    if isinstance(given, str):
-        given = [given]
     changes = dict(given) if isinstance(given, Mapping) else {}
-    names = [find(name).name for name in given] if given is not None and not changes else [model.name for model in MODELS]
+    if given is None or changes:
+        given = [model.name for model in MODELS]
+    names = {find(name).name for name in ([given] if isinstance(given, str) else given)}
     if not names:
         raise BadInput("models is empty; leave it out for all bundled models, or name one of: " + ", ".join(ALIASES.values()))
     models = {model.name: model for model in MODELS if model.name in names}
@@ -145,10 +111,7 @@ def served(given: Iterable[str] | Mapping[str, str | Habits] | None) -> tuple[di
         target = find(name).name if name in ALIASES else name
         if target not in habits:
             raise UnknownName("model", name, habits)
-        if isinstance(change, Habits):
-            habits[target] = change
-        elif change in HABITS:
-            habits[target] = HABITS[change]
-        else:
+        if not isinstance(change, Habits) and change not in HABITS:
             raise UnknownName("snapshot", change, HABITS)
+        habits[target] = change if isinstance(change, Habits) else HABITS[change]
     return models, habits

@@ -8,50 +8,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from llmlab.errors import UnknownName
 from llmlab.protocol.draws import microseconds, uniform
 
-_LN2 = math.log(2)
 
+class Spread(NamedTuple):
+    """A floor, a body above it, and a rare slow mode instead of the body.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mode:
-    """A Weibull distribution by its median: median * (-log(1 - u) / log 2) ** spread."""
-
-    median: float
-    """Half of the draws are below (in the unit of the result)."""
-    spread: float
-    """0 is a single value, 1 exponential; the tail grows with it (no unit)."""
-
-    def at(self, u: float) -> float:
-        """Return the quantile of `u`, a number in (0, 1)."""
-        return self.median * math.pow(-math.log1p(-u) / _LN2, self.spread)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """A floor, a body above it, and a rare slow mode instead of the body."""
+    Both modes are Weibull distributions by their median: median * (-log(1 - u) / log 2) ** spread. A spread of 0 is a single value, 1 is
+    exponential; the tail grows with it.
+    """
 
     floor: float
     """Nothing is below (in the unit of the result)."""
-    body: Mode
-    slow: Mode = Mode(median=0.0, spread=0.0)
+    median: float
+    """Half of the body is below floor + median (in the unit of the result)."""
+    spread: float
+    slow_median: float = 0.0
+    slow_spread: float = 0.0
     slow_share: float = 0.0
     """Share of draws in the slow mode (0 to 1)."""
 
     def at(self, u: float) -> float:
         """Return the value for `u`, a number in (0, 1); the slow mode has the highest ones."""
         usual = 1.0 - self.slow_share
-        if u < usual:
-            return self.floor + self.body.at(u / usual)
-        return self.floor + self.slow.at((u - usual) / self.slow_share)
+        u, median, spread = (
+            (u / usual, self.median, self.spread) if u < usual else ((u - usual) / self.slow_share, self.slow_median, self.slow_spread)
+        )
+        return self.floor + median * math.pow(-math.log1p(-u) / math.log(2), spread)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
+class Preset(NamedTuple):
     """The times of one provider."""
 
     name: str
@@ -61,8 +51,6 @@ class Preset:
     """From sending to the first token (in seconds)."""
     per_token: Spread
     """Between two tokens of one answer (in seconds); an answer keeps its speed."""
-    tokens: Spread
-    """Length of the answers that were measured (in tokens)."""
 
     def first_token_seconds(self, *key: object) -> float:
         """Return the time to the first token of the answer that `key` names (in seconds, whole microseconds)."""
@@ -72,57 +60,20 @@ class Preset:
         """Return the time between two tokens of the answer that `key` names (in seconds, whole microseconds)."""
         return microseconds(self.per_token.at(uniform(*key)))
 
-    def completion_tokens(self, *key: object) -> int:
-        """Return the length of an answer from the reference mix (in tokens, at least 1)."""
-        return max(1, round(self.tokens.at(uniform(*key))))
 
-
-_LLMPERF_TOKENS = Spread(floor=120.0, body=Mode(median=30.0, spread=0.4))
-
-_ALL = (
-    Preset(
-        name="chat",
-        source=(
-            "OpenAI's own openai-processing-ms of chat completions in public recordings, 2023-2026: 134 streamed ones for the first token, "
-            "420 unstreamed ones for lengths and decoding, all models pooled"
-        ),
-        first_token=Spread(floor=0.09, body=Mode(median=0.28, spread=0.88), slow=Mode(median=3.0, spread=0.5), slow_share=0.004),
-        per_token=Spread(floor=0.006, body=Mode(median=0.0096, spread=0.4)),
-        tokens=Spread(floor=1.0, body=Mode(median=12.3, spread=0.71), slow=Mode(median=328.0, spread=0.64), slow_share=0.21),
-    ),
-    Preset(
-        name="groq",
-        source="LLMPerf leaderboard, December 2023: llama-2-70b-chat at groq, 150 requests of about 550 tokens in and 150 out",
-        first_token=Spread(floor=0.15, body=Mode(median=0.072, spread=0.57)),
-        per_token=Spread(floor=0.003, body=Mode(median=0.0007, spread=0.5)),
-        tokens=_LLMPERF_TOKENS,
-    ),
-    Preset(
-        name="together",
-        source="LLMPerf leaderboard, December 2023: llama-2-70b-chat at together, 150 requests of about 550 tokens in and 150 out",
-        first_token=Spread(floor=0.45, body=Mode(median=0.185, spread=0.40)),
-        per_token=Spread(floor=0.0095, body=Mode(median=0.002, spread=0.75)),
-        tokens=_LLMPERF_TOKENS,
-    ),
-    Preset(
-        name="replicate",
-        source=(
-            "LLMPerf leaderboard, December 2023: llama-2-70b-chat at replicate, 145 requests of about 550 tokens in and 150 out; the slow "
-            "mode is its cold starts"
-        ),
-        first_token=Spread(floor=0.9, body=Mode(median=0.25, spread=0.6), slow=Mode(median=13.6, spread=1.0), slow_share=0.18),
-        per_token=Spread(floor=0.08, body=Mode(median=0.0056, spread=0.5)),
-        tokens=_LLMPERF_TOKENS,
-    ),
-    Preset(
-        name="calm",
-        source="put in, not measured: a narrow distribution for demonstrations",
-        first_token=Spread(floor=0.3, body=Mode(median=0.1, spread=0.3)),
-        per_token=Spread(floor=0.01, body=Mode(median=0.002, spread=0.3)),
-        tokens=Spread(floor=20.0, body=Mode(median=25.0, spread=0.5)),
-    ),
+_OPENAI = (
+    "OpenAI's own openai-processing-ms of chat completions in public recordings, 2023-2026: 134 streamed ones for the first token, "
+    "420 unstreamed ones for lengths and decoding, all models pooled"
 )
-
+_LLMPERF = "LLMPerf leaderboard, December 2023: llama-2-70b-chat, 145 to 150 requests of about 550 tokens in and 150 out"
+_COLD = f"{_LLMPERF}; the slow mode is its cold starts"
+_ALL = (
+    Preset("chat", _OPENAI, Spread(0.09, 0.28, 0.88, 3.0, 0.5, 0.004), Spread(0.006, 0.0096, 0.4)),
+    Preset("groq", _LLMPERF, Spread(0.15, 0.072, 0.57), Spread(0.003, 0.0007, 0.5)),
+    Preset("together", _LLMPERF, Spread(0.45, 0.185, 0.40), Spread(0.0095, 0.002, 0.75)),
+    Preset("replicate", _COLD, Spread(0.9, 0.25, 0.6, 13.6, 1.0, 0.18), Spread(0.08, 0.0056, 0.5)),
+    Preset("calm", "put in, not measured: a narrow distribution for demonstrations", Spread(0.3, 0.1, 0.3), Spread(0.01, 0.002, 0.3)),
+)
 PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in _ALL})
 """Every preset by name."""
 

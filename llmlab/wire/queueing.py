@@ -12,15 +12,9 @@ from llmlab.errors import BadInput
 
 
 class Slots:
-    """The slots of one model.
+    """The slots of one model: `slots` answers at once (at least 1).
 
     A request that its client gave up still occupies its slot to the end: the provider does not know. That turns timeouts into storms.
-
-    Args:
-        slots: Answers at once (at least 1).
-
-    Raises:
-        BadInput: `slots` is no whole number of at least 1.
     """
 
     def __init__(self, slots: int) -> None:
@@ -28,6 +22,10 @@ class Slots:
             raise BadInput(f"slots is a whole number of at least 1, or None for no limit, not {slots!r}")
         self.slots = slots
         self._free_at: list[float] = []
+
+    def reset(self) -> None:
+        """Free all slots."""
+        self._free_at.clear()
 
     def take(self, now: float, service_seconds: float) -> float:
         """Take the slot that comes free first and return how long to wait for it (in seconds).
@@ -42,14 +40,3 @@ class Slots:
         start = max(now, self._free_at[0])
         heapq.heapreplace(self._free_at, start + service_seconds)
         return start - now
-
-    def busy(self, now: float) -> int:
-        """Return how many slots are taken at `now`."""
-        return sum(time > now for time in self._free_at)
-
-    def reset(self) -> None:
-        """Free all slots."""
-        self._free_at.clear()
-
-    def __repr__(self) -> str:
-        return f"Slots({self.slots})"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from llmlab.errors import BadInput
 
 Header = tuple[bytes, bytes]
+_HEADERS = [f"x-ratelimit-{word}-{kind}".encode() for word in ("limit", "remaining", "reset") for kind in ("requests", "tokens")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,39 +72,34 @@ class OverQuota(NamedTuple):
 class _Bucket:
     """Holds up to one minute's worth and refills evenly."""
 
-    __slots__ = ("_at", "_level", "capacity")
+    def __init__(self, kind: str, capacity: float, now: float) -> None:
+        self.kind, self.capacity, self.level, self._at = kind, capacity, float(capacity), now
 
-    def __init__(self, capacity: float, now: float) -> None:
-        self.capacity = self._level = float(capacity)
-        self._at = now
-
-    def level(self, now: float) -> float:
-        """Refill up to `now` and return what is there."""
-        self._level = min(self.capacity, self._level + max(0.0, now - self._at) * self.capacity / 60)
+    def refill(self, now: float) -> None:
+        self.level = min(self.capacity, self.level + max(0.0, now - self._at) * self.capacity / 60)
         self._at = max(self._at, now)
-        return self._level
-
-    def take(self, amount: float) -> None:
-        self._level -= amount
 
     def seconds_for(self, missing: float) -> float:
         return max(0.0, missing) * 60 / self.capacity
 
-    def refusal(self, kind: str, amount: int, now: float) -> OverQuota | None:
-        level = self.level(now)
-        if amount <= level + 1e-9:
+    def told(self, now: float) -> tuple[int, int, str]:
+        self.refill(now)
+        return int(self.capacity), max(0, math.floor(self.level + 1e-9)), go_duration(self.seconds_for(self.capacity - self.level))
+
+    def refusal(self, amount: int, now: float) -> OverQuota | None:
+        self.refill(now)
+        if amount <= self.level + 1e-9:
             return None
+        wait = self.seconds_for(amount - self.level) if amount <= self.capacity else None
         limit = int(self.capacity)
-        wait = self.seconds_for(amount - level) if amount <= self.capacity else None
-        return OverQuota(kind, limit, limit - math.floor(level + 1e-9), amount, wait)
+        return OverQuota(self.kind, limit, limit - math.floor(self.level + 1e-9), amount, wait)
 
 
 class Quota:
     """The two buckets of one key and model."""
 
     def __init__(self, limits: Limits, now: float) -> None:
-        self._requests = _Bucket(limits.requests_per_minute, now)
-        self._tokens = _Bucket(limits.tokens_per_minute, now)
+        self._buckets = (_Bucket("requests", limits.requests_per_minute, now), _Bucket("tokens", limits.tokens_per_minute, now))
 
     def charge(self, tokens: int, now: float) -> OverQuota | None:
         """Take one request and `tokens` tokens, or take nothing and return why.
@@ -111,27 +108,17 @@ class Quota:
             tokens: The prompt's tokens and the most that the answer may have.
             now: Time of arrival (in seconds on the clock in use).
         """
-        refusal = self._requests.refusal("requests", 1, now) or self._tokens.refusal("tokens", tokens, now)
+        requests, pool = self._buckets
+        refusal = requests.refusal(1, now) or pool.refusal(tokens, now)
         if refusal is None:
-            self._requests.take(1)
-            self._tokens.take(tokens)
+            requests.level -= 1
+            pool.level -= tokens
         return refusal
 
     def headers(self, now: float) -> list[Header]:
         """Return x-ratelimit-{limit,remaining,reset}-{requests,tokens}; reset is the time until the bucket is full."""
-        requests, tokens = self._requests.level(now), self._tokens.level(now)
-        return [
-            (b"x-ratelimit-limit-requests", b"%d" % self._requests.capacity),
-            (b"x-ratelimit-limit-tokens", b"%d" % self._tokens.capacity),
-            (b"x-ratelimit-remaining-requests", b"%d" % max(0, math.floor(requests + 1e-9))),
-            (b"x-ratelimit-remaining-tokens", b"%d" % max(0, math.floor(tokens + 1e-9))),
-            (b"x-ratelimit-reset-requests", _reset(self._requests, requests)),
-            (b"x-ratelimit-reset-tokens", _reset(self._tokens, tokens)),
-        ]
-
-
-def _reset(bucket: _Bucket, level: float) -> bytes:
-    return go_duration(bucket.seconds_for(bucket.capacity - level)).encode()
+        told = zip(*(bucket.told(now) for bucket in self._buckets), strict=True)
+        return [(name, str(value).encode()) for name, value in zip(_HEADERS, chain.from_iterable(told), strict=True)]
 
 
 def go_duration(seconds: float) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from llmlab.protocol.tokens import content_text
@@ -38,6 +40,7 @@ _LENGTH = re.compile(
     r"(?:(?:\d+|\w+) (?:or|to) )?(\d+|\w+)\s+(?:short |brief |complete )?(words?|sentences?)\b",
     re.IGNORECASE,
 )
+_LONG = re.compile(r"\b(about|around|roughly|approximately|at least|no fewer than|no less than)\s+(\d+)\s+words?\b", re.IGNORECASE)
 _GUARDED = re.compile(
     r"\b(?:as data|not (?:as )?instructions|(?:never|do not|don't) (?:follow|obey|act on)"
     r"|ignore (?:any|all|every) (?:instruction|command|request)s? (?:in|inside|within|that stand))",
@@ -77,7 +80,11 @@ class Wishes(NamedTuple):
     admit: str | None = None
     """Say so if you don't know: the words to say, or an empty string."""
     words: int | None = None
+    """At most so many words."""
     sentences: int | None = None
+    """At most so many sentences."""
+    least: int = 0
+    """At least so many words, as far as the documents go."""
     guarded: bool = False
     """The prompt says that documents are data and no instructions."""
 
@@ -121,21 +128,17 @@ def _read(texts: tuple[tuple[str, str], ...]) -> Prompt:
     for role, text in texts:
         if role in ("tool", "function"):
             documents.append(Document(f"result-{len(documents) + 1}", "", flat(text)))
-        if role in ("system", "developer"):
-            found, rest = documents_in(text, plain=False)
+        elif role != "assistant":
+            found, rest = documents_in(text, plain=role == "user")
             documents += found
-            system.append(rest)
             wishes.append(rest)
-        if role == "user":
-            found, rest = documents_in(text, plain=True)
+            if role != "user":
+                system.append(rest)
+                continue
             question = _question(rest, bool(found))
-            documents += found
-            wishes.append(rest)
             if not (asked and _FEEDBACK.search(question)):
                 asked.append(question)
-    numbered = tuple(
-        document if document.id else Document(str(number), document.title, document.text) for number, document in enumerate(documents, 1)
-    )
+    numbered = tuple(document if document.id else document._replace(id=str(number)) for number, document in enumerate(documents, 1))
     question = asked[-1] if asked else ""
     return Prompt(
         question=question,
@@ -150,7 +153,7 @@ def _read(texts: tuple[tuple[str, str], ...]) -> Prompt:
 def _question(text: str, had_documents: bool) -> str:
     labelled = list(ASKED.finditer(text))
     if labelled:
-        return (labelled[-1][2] or labelled[-1][3]).strip()
+        return (labelled[-1][2] or labelled[-1][3] or "").strip()
     paragraphs = [part.strip() for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
     if not had_documents or len(paragraphs) < 2:
         return text.strip()
@@ -158,9 +161,11 @@ def _question(text: str, had_documents: bool) -> str:
 
 
 def _wishes(text: str) -> Wishes:
-    admit = _ADMIT.search(text)
-    quoted = next((quote for quote in _QUOTED.finditer(text) if _is_near(admit, quote)), None) if admit else None
     limits = {}
+    for bound, number in _LONG.findall(text):
+        limits["least"] = int(number)
+        if bound.lower() not in ("at least", "no fewer than", "no less than"):
+            limits["words"] = int(number)
     for number, unit in _LENGTH.findall(text):
         count = int(number) if number.isdigit() else _NUMBERS.get(number.lower())
         if count:
@@ -170,27 +175,31 @@ def _wishes(text: str) -> Wishes:
         cite=bool(_CITE.search(text)),
         json=wants_json,
         example=_example(text) if wants_json else None,
-        admit=(quoted[1] if quoted else "") if admit else None,
+        admit=_admission(text),
         guarded=bool(_GUARDED.search(text)),
         **limits,
     )
 
 
-def _is_near(admit: re.Match[str], quote: re.Match[str]) -> bool:
-    """Whether the quoted words are what to say: they stand in the same line, and not before it is said when."""
-    return quote.end() > admit.start() and "\n" not in admit.string[min(admit.start(), quote.start()) : max(admit.end(), quote.start())]
+def _admission(text: str) -> str | None:
+    """Return the quoted words that are to be said: they stand in the line that says when, and not before; empty if there are none."""
+    admit = _ADMIT.search(text)
+    if not admit:
+        return None
+    for quote in _QUOTED.finditer(text):
+        if quote.end() > admit.start() and "\n" not in text[min(admit.start(), quote.start()) : max(admit.end(), quote.end())]:
+            return quote[1]
+    return ""
 
 
 def _example(text: str) -> Any:
     """Return the first JSON object in `text`, or the names of fields that look like one, or None."""
     decoder = json.JSONDecoder()
     for match in re.finditer(r"\{", text):
-        try:
+        with suppress(ValueError):
             value, _ = decoder.raw_decode(text, match.start())
-        except ValueError:
-            continue
-        if value:
-            return value
+            if value:
+                return value
     skeleton = re.search(r"\{[^{}]*\}", text)
     names = re.findall(r"[\"'](\w+)[\"']\s*:", skeleton[0]) if skeleton else []
     if not names:
@@ -199,18 +208,14 @@ def _example(text: str) -> Any:
     return dict.fromkeys(names, "") or None
 
 
-def _injections(documents: tuple[Document, ...], question: str) -> list[Injection]:
-    found = []
+def _injections(documents: tuple[Document, ...], question: str) -> Iterator[Injection]:
     for pattern, text in [*((_SMUGGLED_IN_DOCUMENT, document.text) for document in documents), (_SMUGGLED, question)]:
-        if not pattern.search(text):
-            continue
-        parts = sentences(text)
-        for number, part in enumerate(parts):
+        parts = sentences(text) if pattern.search(text) else ()
+        for part, after in zip_longest(parts, parts[1:], fillvalue=""):
             if pattern.search(part):
-                payload = _PAYLOAD.search(part) or (_PAYLOAD.search(parts[number + 1]) if number + 1 < len(parts) else None)
-                found.append(Injection(payload[1].strip() if payload else "", bool(_LEAK.search(part))))
+                payload = _PAYLOAD.search(part) or _PAYLOAD.search(after)
+                yield Injection(payload[1].strip() if payload else "", bool(_LEAK.search(part)))
                 break
-    return found
 
 
 @lru_cache(maxsize=8192)

@@ -8,43 +8,42 @@ Notebook: 00_start_here.ipynb
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import httpx2
+from pydantic_core import to_json
 
 from llmlab.errors import BadInput
 from llmlab.protocol import tokens
 from llmlab.protocol.canonical import digest
 from llmlab.protocol.identity import Stamp, Stamper
 from llmlab.protocol.models import KNOWN, Model, find
-from llmlab.wire import chat_errors, chat_format
+from llmlab.wire import chat_format
 from llmlab.wire.behavior import Answer, Answerable, help_desk, respond
-from llmlab.wire.chat_format import Choice, Head, ToolCall
+from llmlab.wire.chat_errors import Refusal
+from llmlab.wire.chat_format import Choice, Head
 from llmlab.wire.chat_request import ChatRequest, parse
 from llmlab.wire.habits import Habits, served
 from llmlab.wire.latency import preset
 from llmlab.wire.queueing import Slots
-from llmlab.wire.quota import Limits, Quota
+from llmlab.wire.quota import Header, Limits, Quota
 from llmlab.wire.transport import SOURCE, TIMED, Piece, Planned, Reply
 
 _ERROR_SECONDS = 0.02
 """What a refusal takes (in seconds); assumed."""
 _REMEMBERED = 10_000
-
-
-class _Pace(NamedTuple):
-    """How fast one answer comes."""
-
-    first: float
-    """To the first token (in seconds)."""
-    per_token: float
-    """From token to token (in seconds)."""
-
-    def at(self, token: int) -> float:
-        return round(self.first + token * self.per_token, 6)
+_KEYS_PAGE = "https://platform.openai.com/account/api-keys"
+_NO_JSON = (
+    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library correctly. The OpenAI "
+    "API expects a JSON payload, but what was sent was not valid JSON. If you have trouble figuring out how to fix this, please contact us "
+    "through our help center at help.openai.com.)"
+)
+_NO_KEY = (
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: "
+    "Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API from your browser and are prompted for a "
+    f"username and password. You can obtain an API key from {_KEYS_PAGE}."
+)
 
 
 class Simulator(Planned):
@@ -81,8 +80,12 @@ class Simulator(Planned):
     ) -> None:
         self.seed, self.api_key, self.latency, self.answerable = seed, api_key, latency, answerable
         self.models, self.habits = served(models)
-        self._slots = {find(name).name: Slots(count) for name, count in _by_model(slots, self.models).items()}
-        self._limits = {find(name).name: _checked(limit) for name, limit in (limits or {}).items()}
+        each = slots if isinstance(slots, Mapping) else {} if slots is None else dict.fromkeys(self.models, slots)
+        self._slots = {find(name).name: Slots(count) for name, count in each.items()}
+        self._limits = {find(name).name: limit for name, limit in (limits or {}).items()}
+        for limit in self._limits.values():
+            if not isinstance(limit, Limits):
+                raise BadInput(f"limits maps models to Limits(requests_per_minute=..., tokens_per_minute=...), not to {limit!r}")
         self._lock = threading.Lock()
         self._stamper = Stamper()
         self._quotas: dict[tuple[str, str], Quota] = {}
@@ -108,133 +111,91 @@ class Simulator(Planned):
         with self._lock:
             if now < self._now:  # another loop, whose clock began anew
                 self._calm()
-            stamp = self._stamper.stamp(request)
-            self._now = now
+            stamp, self._now = self._stamper.stamp(request), now
+            timed = self.latency and not request.extensions.get(TIMED)
+            instant = _ERROR_SECONDS if timed else 0.0
             try:
-                return self._answered(request, stamp, now)
-            except chat_errors.Refusal as refusal:
-                return self._reply(refusal.status, refusal.body(), self._instant(request), stamp, refusal.headers)
+                about, key = _about(request), self._key(request)
+                if about == "chat":
+                    return self._chat(stamp, key, now, timed)
+                all_models = chat_format.model_list(self.models.values())
+                listed = all_models if about == "models" else chat_format.model_entry(self._served(request.url.path.rsplit("/", 1)[-1]))
+                return self._reply(stamp, to_json(listed, indent=2), instant)
+            except Refusal as refusal:
+                return self._reply(stamp, refusal.body(), instant, refusal.headers, status=refusal.status)
 
-    def _answered(self, request: httpx2.Request, stamp: Stamp, now: float) -> Reply:
-        path, method = request.url.path, request.method
-        kind = _kind(path)
-        if kind is None:
-            raise chat_errors.unknown_url(method, path)
-        allowed = "POST" if kind == "chat" else "GET"
-        if method != allowed:
-            raise chat_errors.wrong_method(method, path, allowed)
-        key = self._key(request)
-        if kind == "models":
-            return self._reply(200, chat_format.model_list(self.models.values()), self._instant(request), stamp)
-        if kind == "model":
-            name = path.rsplit("/", 1)[-1]
-            if name not in self.habits:
-                raise chat_errors.unknown_model(name)
-            return self._reply(200, json.dumps(chat_format.model_entry(name), indent=2).encode(), self._instant(request), stamp)
-        return self._chat(request, stamp, key, now)
+    def _key(self, request: httpx2.Request) -> str:
+        given = request.headers.get("authorization", "")
+        key = given[7:].strip() if given[:7].lower() == "bearer " else ""
+        if not key:
+            raise Refusal(_NO_KEY, status=401)
+        if self.api_key is not None and key != self.api_key:
+            start, end = (8, 4) if len(key) > 16 else (2, 2)
+            masked = key[:start] + "*" * max(2, len(key) - start - end) + key[-end:]
+            words = f"Incorrect API key provided: {masked}. You can find your API key at {_KEYS_PAGE}."
+            raise Refusal(words, None, "invalid_api_key", status=401)
+        return key
 
-    def _chat(self, request: httpx2.Request, stamp: Stamp, key: str, now: float) -> Reply:
+    def _served(self, name: str) -> str:
+        if name not in self.habits:
+            words = f"The model `{name}` does not exist or you do not have access to it."
+            raise Refusal(words, None, "model_not_found", status=404)
+        return name
+
+    def _chat(self, stamp: Stamp, key: str, now: float, timed: bool) -> Reply:
         body = stamp.body
         if not isinstance(body, dict):
-            raise chat_errors.bad_json()
-        if not isinstance(body.get("model"), str) or not body["model"]:
-            raise chat_errors.Refusal(400, "you must provide a model parameter")
-        if stamp.model not in self.habits:
-            raise chat_errors.unknown_model(stamp.model)
-        model, habits = KNOWN[stamp.model], self.habits[stamp.model]
+            raise Refusal(_NO_JSON)
+        if not stamp.model:
+            raise Refusal("you must provide a model parameter")
+        model, habits = KNOWN[self._served(stamp.model)], self.habits[stamp.model]
         asked = parse(body, model)
         quota = self._quota(key, model, now)
         over = quota.charge(asked.prompt_tokens + (asked.max_tokens or 0), now)
         limits = quota.headers(now)
         if over:
-            raise chat_errors.Refusal(
-                429, over.message(stamp.model), kind=over.kind, code="rate_limit_exceeded", headers=[*over.headers(), *limits]
-            )
-        about = digest(asked.messages)
-        key_of_take = ("seed", asked.seed) if asked.seed is not None else stamp.key
+            headers = [*over.headers(), *limits]
+            raise Refusal(over.message(stamp.model), None, "rate_limit_exceeded", status=429, kind=over.kind, headers=headers)
+        about, key_of_take = digest(asked.messages), stamp.key if asked.seed is None else ("seed", asked.seed)
         answers = respond(asked, habits, self.seed, "Simulator", about, *key_of_take, answerable=self.answerable)
         choices = [_cut(answer, asked) for answer in answers]
         head = Head(f"chatcmpl-{chat_format.letters(29, self.seed, about, *stamp.key)}", habits.snapshot, f"fp_simulated_{self.seed}")
-        return self._timed(request, stamp, asked, choices, head, habits, now, limits)
 
-    def _timed(
-        self,
-        request: httpx2.Request,
-        stamp: Stamp,
-        asked: ChatRequest,
-        choices: Sequence[Choice],
-        head: Head,
-        habits: Habits,
-        now: float,
-        limits: Sequence[tuple[bytes, bytes]],
-    ) -> Reply:
-        pace = self._pace(stamp, habits)
-        whole = pace.at(max(choice.size for choice in choices))
-        wait = self._wait(stamp, whole, now)
-        if not self._takes_time(request):
-            pace = _Pace(0.0, 0.0)
-        took = round((pace.first if asked.stream else whole) * 1000)
-        headers = [(b"openai-processing-ms", b"%d" % max(1, took)), *limits]
+        # The times are those that the weather's `Latency` would draw for this attempt, by the model's own preset.
+        times = preset(habits.latency)
+        first = times.first_token_seconds(self.seed, "Latency", "first_token", *stamp.key) * habits.first_token_factor
+        each = times.seconds_per_token(self.seed, "Latency", "per_token", *stamp.key) * habits.per_token_factor
+        size = max(choice.size for choice in choices)
+        whole, slots = round(first + size * each, 6), self._slots.get(model.name)
+        wait = slots.take(now, whole) if slots and self.latency else 0.0
+        took = whole if not asked.stream else first if timed else 0.0
+        headers = [(b"openai-processing-ms", b"%d" % max(1, round(took * 1000))), *limits]
+        if not timed:
+            first = each = 0.0
+
+        def at(token: int) -> float:
+            return round(wait + round(first + token * each, 6), 6)
+
         if not asked.stream:
-            at = round(wait + pace.at(max(choice.size for choice in choices)), 6)
-            return self._reply(200, chat_format.completion(head, choices, asked.prompt_tokens), at, stamp, headers)
-        reply = self._reply(200, b"", round(wait + pace.first, 6), stamp, headers, kind=b"text/event-stream; charset=utf-8")
+            return self._reply(stamp, chat_format.completion(head, choices, asked.prompt_tokens), at(size), headers)
         made = chat_format.events(head, choices, asked.prompt_tokens, include_usage=asked.include_usage)
-        reply.pieces = [Piece(round(wait + pace.at(event.token), 6), event.data) for event in made]
+        reply = self._reply(stamp, b"", round(wait + first, 6), headers, kind=b"text/event-stream; charset=utf-8")
+        reply.pieces = [Piece(at(event.token), event.data) for event in made]
         return reply
 
     def _reply(
-        self,
-        status: int,
-        body: bytes,
-        at: float,
-        stamp: Stamp,
-        headers: Sequence[tuple[bytes, bytes]] = (),
-        *,
-        kind: bytes = b"application/json",
+        self, stamp: Stamp, body: bytes, at: float, more: Sequence[Header] = (), *, status: int = 200, kind: bytes = b"application/json"
     ) -> Reply:
-        fixed = [
+        headers = [
             (b"content-type", kind),
             (b"x-request-id", f"req_{digest([self.seed, *stamp.key], 16)}".encode()),
             (b"openai-version", b"2020-10-01"),
             (b"x-llmlab-source", b"simulator"),
         ]
         if body:
-            fixed.append((b"content-length", b"%d" % len(body)))
-        return Reply(
-            status=status,
-            headers=[*fixed, *headers],
-            headers_at=at,
-            pieces=[Piece(at, body)] if body else (),
-            extensions={SOURCE: "simulator"},
-        )
-
-    def _pace(self, stamp: Stamp, habits: Habits) -> _Pace:
-        """Return the times that the weather's `Latency` would draw for this attempt, by the model's own preset."""
-        times = preset(habits.latency)
-        return _Pace(
-            times.first_token_seconds(self.seed, "Latency", "first_token", *stamp.key) * habits.first_token_factor,
-            times.seconds_per_token(self.seed, "Latency", "per_token", *stamp.key) * habits.per_token_factor,
-        )
-
-    def _wait(self, stamp: Stamp, service_seconds: float, now: float) -> float:
-        slots = self._slots.get(KNOWN[stamp.model].name)
-        return slots.take(now, service_seconds) if slots and self.latency else 0.0
-
-    def _takes_time(self, request: httpx2.Request) -> bool:
-        return self.latency and not request.extensions.get(TIMED)
-
-    def _instant(self, request: httpx2.Request) -> float:
-        return _ERROR_SECONDS if self._takes_time(request) else 0.0
-
-    def _key(self, request: httpx2.Request) -> str:
-        given = request.headers.get("authorization", "")
-        key = given[7:].strip() if given[:7].lower() == "bearer " else ""
-        if not key:
-            raise chat_errors.no_key()
-        if self.api_key is not None and key != self.api_key:
-            raise chat_errors.wrong_key(key)
-        return key
+            headers.append((b"content-length", b"%d" % len(body)))
+        pieces = [Piece(at, body)] if body else ()
+        return Reply(status=status, headers=[*headers, *more], headers_at=at, pieces=pieces, extensions={SOURCE: "simulator"})
 
     def _quota(self, key: str, model: Model, now: float) -> Quota:
         found = self._quotas.get((key, model.name))
@@ -248,58 +209,35 @@ class Simulator(Planned):
         return f"Simulator({list(self.models)!r}, seed={self.seed})"
 
 
-def _kind(path: str) -> str | None:
-    path = path.rstrip("/")
-    if path.endswith("/chat/completions"):
-        return "chat"
-    if path.endswith("/models"):
-        return "models"
-    return "model" if path.rsplit("/", 2)[-2:-1] == ["models"] else None
+def _about(request: httpx2.Request) -> str:
+    """Return what a request is about: chat, models or one model; refuse an address that is not there."""
+    method, path = request.method, request.url.path
+    *_, parent, last = ["", *path.rstrip("/").split("/")]
+    about = "chat" if (parent, last) == ("chat", "completions") else "models" if last == "models" else "model"
+    if about == "model" and parent != "models":
+        raise Refusal(f"Invalid URL ({method} {path})", status=404)
+    allowed = "POST" if about == "chat" else "GET"
+    if method != allowed:
+        words = f"Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)"
+        raise Refusal(words, None, "method_not_supported", status=405, headers=[(b"allow", allowed.encode())])
+    return about
 
 
 def _cut(answer: Answer, asked: ChatRequest) -> Choice:
-    """Cut an answer into tokens, at a stop word and at the limit."""
-    room = asked.max_tokens
-    if room is not None:
-        if answer.reasoning_tokens >= room:
-            return Choice((), (), "length", room)
-        room -= answer.reasoning_tokens
+    """Cut an answer into tokens, at a stop word and at the limit; a call that has not begun at the limit is left out."""
+    most, thought = asked.max_tokens, answer.reasoning_tokens
+    if most is not None and thought >= most:
+        return Choice((), (), "length", most)
     if answer.calls:
-        calls = tuple(ToolCall(call.id, call.name, tuple(tokens.split(call.arguments))) for call in answer.calls)
-        choice = Choice((), calls, "tool_calls", answer.reasoning_tokens)
-        return choice if asked.max_tokens is None or choice.size <= asked.max_tokens else _cut_calls(choice, asked.max_tokens)
+        calls, choice = list(answer.calls), Choice((), answer.calls, "tool_calls", thought)
+        while most is not None and (over := choice.size - most) > 0:
+            last = calls.pop()
+            if over < len(last.arguments):
+                calls.append(last._replace(arguments=last.arguments[:-over]))
+            choice = Choice((), tuple(calls), "length", thought)
+        return choice
     text = answer.text or ""
-    ends = [text.find(word) for word in asked.stop if word in text]
-    if ends:
-        text = text[: min(ends)]
+    text = text[: min((text.find(word) for word in asked.stop if word in text), default=None)]
     parts = tuple(tokens.split(text))
-    if room is not None and len(parts) > room:
-        return Choice(parts[:room], (), "length", answer.reasoning_tokens)
-    return Choice(parts, (), "stop", answer.reasoning_tokens)
-
-
-def _cut_calls(choice: Choice, most: int) -> Choice:
-    """Cut the last call's arguments until the choice has `most` tokens; a call that has not begun is left out."""
-    calls = list(choice.calls)
-    while calls:
-        made = Choice((), tuple(calls), "length", choice.reasoning_tokens)
-        over = made.size - most
-        if over <= 0:
-            return made
-        last = calls.pop()
-        if over < len(last.arguments):
-            calls.append(last._replace(arguments=last.arguments[:-over]))
-            return Choice((), tuple(calls), "length", choice.reasoning_tokens)
-    return Choice((), (), "length", choice.reasoning_tokens)
-
-
-def _by_model(slots: int | Mapping[str, int] | None, models: Mapping[str, Model]) -> Mapping[str, int]:
-    if slots is None:
-        return {}
-    return slots if isinstance(slots, Mapping) else dict.fromkeys(models, slots)
-
-
-def _checked(limit: Limits) -> Limits:
-    if not isinstance(limit, Limits):
-        raise BadInput(f"limits maps models to Limits(requests_per_minute=..., tokens_per_minute=...), not to {limit!r}")
-    return limit
+    room = len(parts) if most is None else most - thought
+    return Choice(parts[:room], (), "length" if len(parts) > room else "stop", thought)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from llmlab.protocol.draws import uniform
-from llmlab.wire.calling import Call, calls
-from llmlab.wire.chat_request import ChatRequest
-from llmlab.wire.chat_tools import Tool
+from llmlab.wire.calling import calls
+from llmlab.wire.chat_format import ToolCall
+from llmlab.wire.chat_request import ChatRequest, Tool
 
 
 def tool(name: str, description: str, required: tuple[str, ...] = (), **properties: Any) -> Tool:
@@ -34,18 +34,18 @@ MAIL = tool(
 )
 
 
-def made(question: str, *tools: Tool, choice: str = "auto", parallel: bool = True, seed: int = 0) -> tuple[Call, ...]:
+def made(question: str, *tools: Tool, choice: str = "auto", parallel: bool = True, seed: int = 0) -> tuple[ToolCall, ...]:
     request = ChatRequest(messages=[], prompt_tokens=0, tools=tools, tool_choice=choice, parallel=parallel)
     return calls(request, question, partial(uniform, seed))
 
 
-def arguments(*found: Call) -> list[dict[str, Any]]:
-    return [json.loads(call.arguments) for call in found]
+def arguments(*found: ToolCall) -> list[dict[str, Any]]:
+    return [json.loads("".join(call.arguments)) for call in found]
 
 
 def test_the_tool_that_fits_the_question_is_called() -> None:
     (call,) = made("Where is my order ORD-1042, can you find it?", WEATHER, ORDER)
-    assert ("find_order", {"order_id": "ORD-1042"}) == (call.name, json.loads(call.arguments))
+    assert ("find_order", {"order_id": "ORD-1042"}) == (call.name, arguments(call)[0])
     assert call.id.startswith("call_")
     assert 29 == len(call.id)
 
@@ -84,15 +84,15 @@ def test_a_short_question_needs_one_word_in_common() -> None:
 )
 def test_arguments_stand_in_the_question(question: str, expected: dict[str, str]) -> None:
     (call,) = made(question, MAIL)
-    assert expected.items() <= json.loads(call.arguments).items()
+    assert expected.items() <= arguments(call)[0].items()
 
 
 def test_what_the_question_does_not_hold_is_filled_in() -> None:
     (call,) = made("What's the current weather?", WEATHER)
-    assert json.loads(call.arguments)["location"]
-    assert {} == json.loads(made("Find the order of the customer", tool("find_order", "Find an order of the customer"))[0].arguments)
+    assert arguments(call)[0]["location"]
+    assert [{}] == arguments(*made("Find the order of the customer", tool("find_order", "Find an order of the customer")))
     odd = Tool(name="find_order", description="Find an order", parameters={"type": "string"})
-    assert "{}" == made("Find the order", odd)[0].arguments
+    assert [{}] == arguments(*made("Find the order", odd))
 
 
 def test_the_same_draw_gives_the_same_call() -> None:

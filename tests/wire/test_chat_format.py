@@ -127,7 +127,7 @@ def test_letters_belong_to_their_key() -> None:
 
 
 def test_the_models_are_listed_with_their_snapshots() -> None:
-    listed = json.loads(model_list(MODELS))
+    listed = model_list(MODELS)
     names = ["gpt-4o-mini", "gpt-4o-mini-2024-07-18", "gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-2024-11-20", "gpt-5.2", "gpt-5.2-2025-12-11"]
     assert names == [entry["id"] for entry in listed["data"]]
     assert {"id", "object", "created", "owned_by"} == set(listed["data"][0])

@@ -6,7 +6,7 @@ import pytest
 
 from llmlab.protocol.models import find
 from llmlab.wire.chat_errors import Refusal
-from llmlab.wire.chat_request import ChatRequest, parse
+from llmlab.wire.chat_request import ChatRequest, Tool, parse, tool_choice_in, tools_in
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -238,9 +238,85 @@ def test_what_was_asked_for_is_understood() -> None:
     assert "text" == parsed(response_format={"type": "text"}).format
     schema = {"type": "object"}
     made = parsed(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
-    assert ("json_schema", schema, False) == (made.format, made.schema, made.strict)
+    assert ("json_schema", schema) == (made.format, made.schema)
 
 
 def test_tools_and_schemas_are_part_of_the_prompt() -> None:
     tool = {"type": "function", "function": {"name": "find", "parameters": {"type": "object", "properties": {"query": {"type": "string"}}}}}
     assert parsed(tools=[tool]).prompt_tokens > parsed().prompt_tokens
+
+
+FIND = {
+    "type": "function",
+    "function": {"name": "find", "description": "Find an order.", "parameters": {"type": "object", "properties": {}}},
+}
+TOOLS = (Tool("find", "", {}),)
+
+
+@pytest.mark.parametrize(
+    ("tools", "message"),
+    [
+        ("find", "Invalid type for 'tools': expected an array of objects, but got a string instead."),
+        ([], "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an empty array instead."),
+        (["find"], "Invalid type for 'tools[0]': expected an object, but got a string instead."),
+        ([{"type": "search"}], "Invalid value: 'search'. Supported values are: 'function' and 'custom'."),
+        ([{"type": "function"}], "Missing required parameter: 'tools[0].function'."),
+        ([{"type": "function", "function": {}}], "Missing required parameter: 'tools[0].function.name'."),
+        (
+            [{"type": "function", "function": {"name": "find it"}}],
+            "Invalid 'tools[0].function.name': string does not match pattern. "
+            "Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.",
+        ),
+        (
+            [FIND, {"type": "function", "function": {"name": "x", "parameters": 5}}],
+            "Invalid type for 'tools[1].function.parameters': expected an object, but got an integer instead.",
+        ),
+        (
+            [{"type": "function", "function": {"name": "x", "strict": True, "parameters": {"type": "object", "properties": {}}}}],
+            "Invalid schema for function 'x': In context=(), 'additionalProperties' is required to be supplied and to be false.",
+        ),
+    ],
+)
+def test_wrong_tools_are_refused_in_openais_words(tools: Any, message: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        tools_in({"tools": tools})
+    assert message == caught.value.message
+
+
+def test_tools_are_read() -> None:
+    assert () == tools_in({})
+    assert (Tool("find", "Find an order.", {"type": "object", "properties": {}}),) == tools_in({"tools": [FIND]})
+    assert {"type": "object", "properties": {}} == tools_in({"tools": [{"type": "function", "function": {"name": "now"}}]})[0].parameters
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (None, "auto"),
+        ("none", "none"),
+        ("auto", "auto"),
+        ("required", "required"),
+        ({"type": "function", "function": {"name": "find"}}, "=find"),
+    ],
+)
+def test_a_choice_of_tool_is_understood(choice: Any, expected: str) -> None:
+    assert expected == tool_choice_in({"tool_choice": choice}, TOOLS)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("always", "Invalid value: 'always'. Supported values are: 'none', 'auto', and 'required'."),
+        ({"type": "function", "function": {"name": "lose"}}, "Tool choice 'lose' not found in 'tools' parameter."),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused(choice: Any, message: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        tool_choice_in({"tool_choice": choice}, TOOLS)
+    assert message == caught.value.message
+
+
+def test_there_is_nothing_to_choose_without_tools() -> None:
+    assert "none" == tool_choice_in({}, ())
+    with pytest.raises(Refusal, match="'tool_choice' is only allowed when 'tools' are specified"):
+        tool_choice_in({"tool_choice": "auto"}, ())

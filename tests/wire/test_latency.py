@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -9,16 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmlab.errors import UnknownName
-from llmlab.wire.latency import PRESETS, Mode, Preset, Spread, preset
+from llmlab.protocol.draws import uniform
+from llmlab.wire.latency import PRESETS, Preset, Spread, preset
 
 DRAWS = 20_000
+TOKENS = Spread(1.0, 12.3, 0.71, 328.0, 0.64, 0.21)
+"""Lengths of the 420 unstreamed answers that were measured (in tokens)."""
 
 
 def drawn(preset: Preset) -> tuple[np.ndarray, np.ndarray]:
-    """Return first-token times and whole times of the reference mix (in seconds)."""
+    """Return first-token times and whole times of answers as long as the measured ones (in seconds)."""
     keys = [("test", number) for number in range(DRAWS)]
     first = np.array([preset.first_token_seconds(7, "first_token", *key) for key in keys])
-    rest = np.array([preset.completion_tokens(7, "tokens", *key) * preset.seconds_per_token(7, "per_token", *key) for key in keys])
+    rest = np.array([round(TOKENS.at(uniform(7, "tokens", *key))) * preset.seconds_per_token(7, "per_token", *key) for key in keys])
     return first, first + rest
 
 
@@ -63,7 +65,7 @@ def test_every_preset_says_where_it_comes_from() -> None:
 
 
 def test_a_preset_does_not_change() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         preset("chat").name = "other"  # type: ignore[misc]
     with pytest.raises(TypeError):
         PRESETS["chat"] = preset("calm")  # type: ignore[index]
@@ -78,17 +80,16 @@ def test_draws_are_whole_microseconds_above_the_floor_and_repeatable(name: str, 
     assert speed == round(speed, 6)
     assert first >= one.first_token.floor
     assert speed >= one.per_token.floor
-    assert one.completion_tokens(3, number) >= 1
 
 
 @given(st.floats(0.0001, 0.9998), st.floats(0.0, 0.4))
 def test_a_spread_grows_with_u_within_its_modes(u: float, share: float) -> None:
-    spread = Spread(floor=1.0, body=Mode(median=2.0, spread=0.5), slow=Mode(median=50.0, spread=0.0), slow_share=share)
+    spread = Spread(1.0, 2.0, 0.5, 50.0, 0.0, share)
     value = spread.at(u)
     assert (value == 51.0) == (u >= 1.0 - share)
     assert value >= 1.0
     assert u >= 1.0 - share or math.isclose(value, 1.0 + 2.0 * (-math.log1p(-u / (1.0 - share)) / math.log(2)) ** 0.5)
 
 
-def test_the_median_of_a_mode_is_its_median() -> None:
-    assert 3.0 == pytest.approx(Mode(median=3.0, spread=0.7).at(0.5))
+def test_the_median_of_a_body_is_its_median() -> None:
+    assert 3.0 == pytest.approx(Spread(0.0, 3.0, 0.7).at(0.5))

@@ -131,5 +131,5 @@ def test_json_is_spoiled_in_the_ways_of_models() -> None:
 
 
 def test_openers_and_closers_vary() -> None:
-    assert 6 == len({phrasing.opener(draw(seed)) for seed in range(100)})
-    assert 3 == len({phrasing.closer(draw(seed)) for seed in range(50)})
+    assert 6 == len({phrasing.pick(phrasing.OPENERS, draw(seed), "opener") for seed in range(100)})
+    assert 3 == len({phrasing.pick(phrasing.CLOSERS, draw(seed), "closer") for seed in range(50)})

@@ -26,19 +26,11 @@ def test_a_slot_that_came_free_long_ago_costs_no_wait() -> None:
     assert 0.0 == slots.take(50.0, 1.0)
 
 
-def test_busy_counts_what_is_taken_at_a_time() -> None:
-    slots = Slots(3)
-    slots.take(0.0, 1.0)
-    slots.take(0.0, 3.0)
-    assert [2, 1, 0] == [slots.busy(at) for at in (0.5, 1.0, 3.0)]
-
-
 def test_reset_frees_all_slots() -> None:
     slots = Slots(1)
     slots.take(0.0, 100.0)
     slots.reset()
     assert 0.0 == slots.take(0.0, 1.0)
-    assert "Slots(1)" == repr(slots)
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, "3", True, None])

@@ -61,6 +61,10 @@ def test_a_tools_result_is_a_document() -> None:
     assert not read(user("Where?")).after_tools
 
 
+def test_an_empty_question_is_none() -> None:
+    assert "" == read(user(f"{PAGE}\n<question></question>")).question
+
+
 def test_no_message_of_a_user_is_no_question() -> None:
     assert "" == read([{"role": "system", "content": "Be kind."}]).question
 
@@ -88,6 +92,8 @@ def test_citations_are_asked_for_in_many_words(text: str) -> None:
     [
         ("If the documents do not hold the answer, say that you don't know.", ""),
         ('If you do not know, answer "No idea."', "No idea."),
+        ('If unsure, say "I don\'t know."', "I don't know."),
+        ('If you cannot answer,\nsay "No."', ""),
         ("If the answer is not in the documents, abstain.", ""),
         ("If you cannot answer, say so.", ""),
         ("Always answer.", None),
@@ -98,16 +104,19 @@ def test_admitting_is_asked_for_in_many_words(text: str, words: str | None) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "words", "sentences"),
+    ("text", "words", "sentences", "least"),
     [
-        ("Answer in at most 30 words.", 30, None),
-        ("Answer in one or two short sentences.", None, 2),
-        ("Use no more than three sentences and up to 50 words.", 50, 3),
-        ("Answer in some words.", None, None),
+        ("Answer in at most 30 words.", 30, None, 0),
+        ("Answer in one or two short sentences.", None, 2, 0),
+        ("Use no more than three sentences and up to 50 words.", 50, 3, 0),
+        ("Answer in some words.", None, None, 0),
+        ("Answer in about 150 words.", 150, None, 150),
+        ("Write at least 40 words, and no more than 60 words.", 60, None, 40),
+        ("Say something about words.", None, None, 0),
     ],
 )
-def test_lengths_are_understood(text: str, words: int | None, sentences: int | None) -> None:
-    assert (words, sentences) == (wishes(text).words, wishes(text).sentences)
+def test_lengths_are_understood(text: str, words: int | None, sentences: int | None, least: int) -> None:
+    assert (words, sentences, least) == (wishes(text).words, wishes(text).sentences, wishes(text).least)
 
 
 @pytest.mark.parametrize(

@@ -368,10 +368,19 @@ def test_without_a_key_nothing_is_answered(given: dict[str, str]) -> None:
     assert body(reply)["error"]["message"].startswith("You didn't provide an API key.")
 
 
-def test_a_wrong_key_is_refused_and_masked() -> None:
-    reply = post(Simulator(api_key="secret-of-the-test"), headers={"authorization": "Bearer sk-wrong-wrong-wrong-wrong"})
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("sk-abcdefghijklmnopqrstuvwx", "sk-abcde***************uvwx"),
+        ("short", "sh**rt"),
+        ("sk-1234567890", "sk*********90"),
+    ],
+)
+def test_a_wrong_key_is_refused_and_masked(key: str, shown: str) -> None:
+    reply = post(Simulator(api_key="secret-of-the-test"), headers={"authorization": f"Bearer {key}"})
     assert (401, "invalid_api_key") == (reply.status, body(reply)["error"]["code"])
-    assert "sk-wrong-wrong-wrong-wrong" not in body(reply)["error"]["message"]
+    page = "https://platform.openai.com/account/api-keys"
+    assert f"Incorrect API key provided: {shown}. You can find your API key at {page}." == body(reply)["error"]["message"]
     assert 200 == post(Simulator(api_key="x"), headers={"authorization": "bearer x"}).status
 
 
