@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LOOKS = (BLUE, "#009E73", "#CC79A7", BLACK, VERMILION)
-_DASHES = ("solid", (0, (6, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)))
+_DASHES = ("solid", (0, (6, 2)), (0, (6, 2, 1.5, 2)), (0, (1, 1.2)))
 _FEW = 4
 """So many apps have their quantiles beside their line; more have them in the table."""
 _LEADER_INCHES, _LEFT, _BOTTOM = 0.35, 0.98, 0.62
