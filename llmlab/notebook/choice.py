@@ -29,7 +29,7 @@ class Choice(widgets.VBox):  # type: ignore[misc]
             if name not in options:
                 raise ValueError(f"there is no switch {name!r}; there is: {', '.join(options)}")
         self._moving = False
-        slim = widgets.Layout(width="auto", margin="0 10px 0 0")
+        slim = widgets.Layout(width="auto", margin="0 10px 0 4px")
         self.boxes = {
             name: widgets.Checkbox(value=name in value, description=name, tooltip=tip, indent=False, layout=slim)
             for name, tip in options.items()

@@ -111,7 +111,7 @@ class LatencyVariance(Panel):
     def controls(self) -> dict[str, Any]:
         """Return the six controls."""
         default = Setting()
-        lengths = [("as it comes", AS_IT_COMES), *((f"{tokens} tokens", tokens) for tokens in (20, 40, 80, 120, 200, 300, 400))]
+        lengths = [("as is", AS_IT_COMES), *((f"{tokens} tokens", tokens) for tokens in (20, 40, 80, 120, 200, 300, 400))]
         return {
             "clicks": widgets.IntSlider(value=default.clicks, min=1, max=200, description="Staging", tooltip="Clicks before the release"),
             "spikes": widgets.IntSlider(value=default.spikes, min=0, max=20, description="Spikes (%)", tooltip="Share of attempts struck"),
@@ -143,7 +143,7 @@ class LatencyVariance(Panel):
         )
 
     def _pictures(self, setting: Setting, staged: Runs, runs: Runs) -> tuple[Picture, ...]:
-        both = pd.concat([staged.frame, runs.frame], ignore_index=True)
+        both = pd.concat([runs.frame, staged.frame], ignore_index=True)
         always = storm_strip(runs.frame), ecdf(both if not setting.fixes else runs.frame)
         return (*always, paired_scatter(runs.frame, "naive", "stack"), price_bar(runs.frame)) if setting.fixes else always
 
@@ -187,23 +187,26 @@ def sentence(setting: Setting, staged: Runs, runs: Runs) -> str:
             f"{saw or 'none'} of it (n = {n}, seed {setting.seed})"
         )
     return (
-        f"First word after {SLOW_SECONDS:g} s: {100 * late['naive']:.1f} % → {100 * late['stack']:.1f} %, for {price(runs)} "
+        f"First word after {SLOW_SECONDS:g} s: {100 * late['naive']:.1f} % → {100 * late['stack']:.1f} %, for {more_attempts(runs)} "
         f"(n = {n}, seed {setting.seed})"
     )
 
 
-def price(runs: Runs) -> str:
-    """Return what the fixes cost: attempts beside naive's, and the share of the bill for attempts that nobody read."""
+def more_attempts(runs: Runs) -> str:
+    """Return what the fixes cost in attempts, beside naive's."""
     found = runs.measures()
     before, after = (found[app]["attempts_per_request"].value or math.nan for app in ("naive", "stack"))
     more = 100 * (after / before - 1)
-    sent = runs.attempts
-    mine = sent[sent["app"] == "stack"]
-    known = [(status, float(cost)) for status, cost in zip(mine["status"], mine["cost_usd"], strict=True) if cost is not None]
+    return f"{abs(more):.1f} % {'more' if more >= 0 else 'fewer'} attempts"
+
+
+def unread(runs: Runs) -> str:
+    """Return the share of the stack's bill that was for attempts which nobody read."""
+    sent = runs.only("stack").attempts
+    known = [(status, float(cost)) for status, cost in zip(sent["status"], sent["cost_usd"], strict=True) if cost is not None]
     total = math.fsum(cost for _, cost in known)
-    unread = math.fsum(cost for status, cost in known if status != "ok")
-    paid = f" ({100 * unread / total:.1f} % of its bill is for words that nobody read)" if total else ""
-    return f"{abs(more):.1f} % {'more' if more >= 0 else 'fewer'} attempts{paid}"
+    lost = math.fsum(cost for status, cost in known if status != "ok")
+    return f"{100 * lost / total:.1f} % of the stack's bill is for words that nobody read." if total else "Nobody was paid."
 
 
 def note(setting: Setting, runs: Runs, banner: str) -> str:
@@ -216,7 +219,7 @@ def note(setting: Setting, runs: Runs, banner: str) -> str:
     sure = ""
     if setting.fixes:
         found = compare(runs.only("naive"), runs.only("stack"), metric="slow")
-        sure = f" Stack ({setting.words}) against naive, {found.difference.text(1, 'points', 100)}: {found.verdict}."
+        sure = f" Stack ({setting.words}) against naive: {found.text()}, {found.verdict}. {unread(runs)}"
     return f"{missed}{sure} {runs.sources}. {banner}"
 
 
