@@ -169,10 +169,11 @@ def quantile_difference(
 @lru_cache(maxsize=64)
 def _scores(n: int, q: float) -> list[float]:
     """Return the normal score of "at most k of n lie below the quantile", for k from 0 to n."""
+    import numpy as np
     from scipy.stats import binom
 
-    normal = NormalDist()
-    return [normal.inv_cdf(min(max(float(chance), 1e-12), 1 - 1e-12)) for chance in binom.cdf(range(n + 1), n, q)]
+    chances = np.clip(binom.cdf(np.arange(n + 1), n, q), 1e-12, 1 - 1e-12)
+    return [NormalDist().inv_cdf(chance) for chance in chances.tolist()]
 
 
 def _phi(one: Sequence[bool], other: Sequence[bool]) -> float:
