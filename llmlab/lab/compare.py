@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_ANSWERED = ("ok", "degraded", "abstained")
 _METHODS = {
     "share": ("Wilson's score interval", "Tango's score interval", "Newcombe's hybrid score interval"),
     "quantile": ("between order statistics", "MOVER of order statistics, with phi", "MOVER of order statistics"),
@@ -46,20 +45,16 @@ class Metric(NamedTuple):
     q: float = 0.5
 
 
-def _wait(row: Row, slow_seconds: float = 0.0) -> float:
-    return math.inf if row.wait_seconds is None else row.wait_seconds
-
-
 def _total(row: Row, slow_seconds: float = 0.0) -> float:
-    return row.total_seconds if row.status in _ANSWERED else math.inf
+    return row.total_seconds if row.answered else math.inf
 
 
 METRICS: dict[str, Metric] = {
-    "slow": Metric("share", "share", False, lambda row, slow: _wait(row) > slow),
-    "goodput": Metric("share", "share", True, lambda row, slow: row.status in _ANSWERED and _wait(row) <= slow),
-    "answered": Metric("share", "share", True, lambda row, slow: row.status in _ANSWERED),
+    "slow": Metric("share", "share", False, lambda row, slow: row.waited > slow),
+    "goodput": Metric("share", "share", True, lambda row, slow: row.waited <= slow),
+    "answered": Metric("share", "share", True, lambda row, slow: row.answered),
     "right": Metric("share", "share", True, lambda row, slow: row.right),
-    **{f"wait_p{q}": Metric("quantile", "s", False, _wait, q / 100) for q in (50, 90, 99)},
+    **{f"wait_p{q}": Metric("quantile", "s", False, lambda row, slow: row.waited, q / 100) for q in (50, 90, 99)},
     **{f"total_p{q}": Metric("quantile", "s", False, _total, q / 100) for q in (50, 90, 99)},
     "attempts": Metric("mean", "attempts a request", False, lambda row, slow: row.attempts),
     "usd": Metric("mean", "USD per 1,000 requests", False, lambda row, slow: None if row.usd is None else 1000 * row.usd),

@@ -29,6 +29,7 @@ PLAIN = Row(
     intended_at=0.0,
     sent_at=0.0,
     wait_seconds=1.0,
+    wait_from_intended_seconds=1.0,
     total_seconds=2.0,
     first_content_seconds=1.0,
     attempts=1,

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
+from llmlab.lab.runs import ANSWERED
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Text
@@ -32,7 +34,6 @@ GLYPHS = {"in time": "\u25cf", "slow": "\u25b2", "failed": "\u2716"}
 """The markers as text, for keys."""
 ON_WHITE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 """The box of a text that stands on lines."""
-ANSWERED = ("ok", "degraded", "abstained")
 WAITS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Where a logarithmic axis has its ticks (in seconds)."""
 FLOOR_SECONDS = 0.05
