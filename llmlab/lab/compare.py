@@ -1,4 +1,7 @@
-"""Before and after: one number of two runs, their difference with its interval, and a verdict."""
+"""Before and after: one number of two runs, their difference with its interval, and a verdict.
+
+Notebook: 01_latency_variance.ipynb
+"""
 
 from __future__ import annotations
 
