@@ -1,6 +1,6 @@
 # Everything happens in .venv, which the first of these makes and the others reuse. Another Python: make lab PYTHON=python3.12
 .DEFAULT_GOAL := help
-.PHONY: help lab test notebooks bench clean
+.PHONY: help lab test notebooks picture bench clean
 export PYTHON
 
 help:  ## list these
@@ -18,6 +18,10 @@ test:  ## lint, types, tests, notebooks; one line at the end sums up
 notebooks:  ## run the notebooks again, in place
 	@sh .ci/environment lab
 	@.venv/bin/python -m llmlab.notebook.execute
+
+picture:  ## draw the README's picture again
+	@sh .ci/environment lab
+	@.venv/bin/llmlab gameday --scenario latency --requests 300 --picture notebooks/storm_strip.png
 
 bench:  ## measure llmlab beside its references
 	@sh .ci/environment test

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llmlab.lab.runs import Runs
     from llmlab.notebook import check
     from llmlab.pipeline.answer import Answer
+    from llmlab.pipeline.breaker import Breaker
     from llmlab.pipeline.cache import Cache
     from llmlab.pipeline.clocks import Clocks
     from llmlab.pipeline.guards import LengthGuard
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Answer": "llmlab.pipeline.answer",
     "Arrivals": "llmlab.lab.load",
+    "Breaker": "llmlab.pipeline.breaker",
     "Cache": "llmlab.pipeline.cache",
     "Clocks": "llmlab.pipeline.clocks",
     "Closed": "llmlab.lab.load",
@@ -64,6 +66,7 @@ _HOME = {
 __all__ = [
     "Answer",
     "Arrivals",
+    "Breaker",
     "Cache",
     "Clocks",
     "Closed",

@@ -168,6 +168,11 @@ def ask(
     raise typer.Exit(0 if answer.status in ("ok", "degraded", "abstained") else 1)
 
 
+def _upright(runs: Any, slow_seconds: float) -> Any:
+    """Return a run's summary with a column an app."""
+    return runs.summary(slow_seconds).set_index("app").T.rename_axis("").reset_index()
+
+
 @app.command()
 def gameday(
     scenario: Annotated[list[str] | None, typer.Option(help="Play this one only; may be repeated.")] = None,
@@ -199,7 +204,7 @@ def gameday(
     wall = time.perf_counter() - started
     verdicts = judge(outcomes, gate)
     if picture is not None:
-        picture.write_bytes(storm_strip(outcomes[0].runs.frame, outcomes[0].scenario.slow_seconds).png())
+        picture.write_bytes(storm_strip(outcomes[0].runs.frame, outcomes[0].scenario.slow_seconds, width_inches=9.0).png())
     if as_json:
         _print_json({**report(outcomes, verdicts, requests=requests, seed=seed), "wall_seconds": round(wall, 3)})
     else:
@@ -207,13 +212,13 @@ def gameday(
             out.print(f"[bold]{outcome.scenario.name}[/bold]: {escape(outcome.scenario.title)}")
             for name, text in outcome.put_in.items():
                 out.print(f"  put in: {name}: {escape(text)}")
-            _show(outcome.runs.summary(outcome.scenario.slow_seconds).set_index("app").T.rename_axis("").reset_index())
+            _show(_upright(outcome.runs, outcome.scenario.slow_seconds))
             if outcome.fixes is not None:
                 out.print("  What each fix does, beside no fix in the same weather, and its price:")
                 _show(fix_table(outcome.fixes, outcome.scenario.slow_seconds))
             if outcome.cached is not None:
                 out.print("  With a cache, which the rows above do not have:")
-                _show(outcome.cached.summary(outcome.scenario.slow_seconds))
+                _show(_upright(outcome.cached, outcome.scenario.slow_seconds))
             for name in outcome.runs.apps:
                 for reason, count in outcome.runs.reasons(name)[:3]:
                     out.print(f"  {name}: {count} x {escape(reason)}")

@@ -192,7 +192,7 @@ def test_a_recording_of_two_questions_replays(llmlab, tmp_path: Path) -> None:  
     to = tmp_path / "mine.json"
     code, out, _ = llmlab("record", "--to", str(to), "--takes", "2", "--cases", "2")
     assert 0 == code
-    assert "12 interactions" in out
+    assert "20 interactions" in out
     runs = package.Lab(source="cassette", cassette=to).run(package.stack, cases()[:2], requests=4)
     assert "4 replayed" == runs.sources
 
@@ -222,7 +222,7 @@ def test_a_recording_that_failed_leaves_the_old_one(llmlab, tmp_path: Path, monk
     monkeypatch.setattr(record, "answering", lambda *args, **kwargs: Simulator(api_key="another"))
     code, _, err = llmlab("record", "--to", str(to), "--takes", "1", "--cases", "1")
     assert 2 == code
-    assert "3 of 3 requests failed" in err
+    assert "5 of 5 requests failed" in err
     assert "{}" == to.read_text()
 
 
@@ -233,3 +233,12 @@ def test_an_apps_own_mistake_is_named_under_the_table(llmlab, tmp_path: Path, mo
     assert 0 == code
     assert "answer: 10 x RuntimeError: my key error" in out
     assert "never" in out
+
+
+def test_a_game_day_draws_its_storm_strip_and_prices_each_fix(llmlab, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    picture = tmp_path / "strip.png"
+    code, out, _ = llmlab("gameday", "--scenario", "latency", "--requests", "20", "--picture", str(picture))
+    assert 0 == code
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    for words in ("What each fix does", "no fix", "stream, hedge", "With a cache", "stack, cache"):
+        assert words in out

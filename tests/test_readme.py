@@ -67,3 +67,11 @@ def test_a_text_block_belongs_to_the_python_block_before_it() -> None:
 def test_an_example_that_fails_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         run("1 / 0", tmp_path)
+
+
+def test_the_picture_is_there_and_its_words_are_those_of_the_example() -> None:
+    words, path = re.search(r"!\[(.*?)\]\((.*?)\)", README.read_text("utf-8")).groups()
+    assert (README.parent / path).read_bytes().startswith(b"\x89PNG")
+    line = next(line for line in str(EXAMPLES[0].output).splitlines() if line.startswith("first word after 4 s"))
+    shares = re.findall(r"(\d+\.\d) \[", line)
+    assert f"naive {shares[0]} %, careful {shares[1]} %, stack {shares[2]} %." in words

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_ANSWERED = ("ok", "degraded", "abstained")
 _METHODS = {
     "share": ("Wilson's score interval", "Tango's score interval", "Newcombe's hybrid score interval"),
     "quantile": ("between order statistics", "MOVER of order statistics, with phi", "MOVER of order statistics"),
@@ -49,20 +48,16 @@ class Metric(NamedTuple):
     q: float = 0.5
 
 
-def _wait(row: Row, slow_seconds: float = 0.0) -> float:
-    return math.inf if row.wait_seconds is None else row.wait_seconds
-
-
 def _total(row: Row, slow_seconds: float = 0.0) -> float:
-    return row.total_seconds if row.status in _ANSWERED else math.inf
+    return row.total_seconds if row.answered else math.inf
 
 
 METRICS: dict[str, Metric] = {
-    "slow": Metric("share", "share", False, lambda row, slow: _wait(row) > slow),
-    "goodput": Metric("share", "share", True, lambda row, slow: row.status in _ANSWERED and _wait(row) <= slow),
-    "answered": Metric("share", "share", True, lambda row, slow: row.status in _ANSWERED),
+    "slow": Metric("share", "share", False, lambda row, slow: row.waited > slow),
+    "goodput": Metric("share", "share", True, lambda row, slow: row.waited <= slow),
+    "answered": Metric("share", "share", True, lambda row, slow: row.answered),
     "right": Metric("share", "share", True, lambda row, slow: row.right),
-    **{f"wait_p{q}": Metric("quantile", "s", False, _wait, q / 100) for q in (50, 90, 99)},
+    **{f"wait_p{q}": Metric("quantile", "s", False, lambda row, slow: row.waited, q / 100) for q in (50, 90, 99)},
     **{f"total_p{q}": Metric("quantile", "s", False, _total, q / 100) for q in (50, 90, 99)},
     "attempts": Metric("mean", "attempts a request", False, lambda row, slow: row.attempts),
     "usd": Metric("mean", "USD per 1,000 requests", False, lambda row, slow: None if row.usd is None else 1000 * row.usd),
@@ -180,7 +175,7 @@ class Comparison:
         ]
         n = f"{self.difference.n}" if self.paired else f"{self.before.n} and {self.after.n}"
         of = " cases" if self.name == "right" else ""
-        would = f" ({self.enough:,}{of or ' requests'} would do)" if self.enough else ""
+        would = f" (about {self.enough:,}{of or ' requests'} would do)" if self.enough else ""
         return (
             f"{self.name.replace('_', ' ')}: {sides[0]} -> {sides[1]}, difference {self.text()}"
             f" ({self.pairing}, n = {n}{of}): {self.verdict}{would}"
@@ -205,8 +200,6 @@ def compare(
     Raises:
         BadInput: There are several apps in a run, or the margin is none.
         UnknownName: There is no such metric; the message lists those there are.
-
-    Notebook: 01_latency_variance.ipynb
     """
     for side, runs in (("before", before), ("after", after)):
         if len(runs.apps) != 1:
@@ -294,8 +287,8 @@ def _by_case(before: Runs, after: Runs) -> tuple[bool, tuple[Estimate, Estimate,
 
 def _interval(found: Comparison, pictures: Any) -> Figure:
     """Return the interval of the difference on a line with 0 and the margin."""
-    scale, unit, _ = found.shown
-    value, low, high = (0.0 if part is None else part * scale for part in found.difference[:3])
+    scale, measurable = found.shown[0], found.difference.measurable
+    value, low, high = (part * scale if part is not None and measurable else 0.0 for part in found.difference[:3])
     margin, worse = (found.margin or 0.0) * scale, -1 if found.metric.more_is_better else 1
     picture: Figure = pictures.Picture(1.9)
     axes = picture.add_axes((0.04, 0.36, 0.92, 0.36))
@@ -307,17 +300,15 @@ def _interval(found: Comparison, pictures: Any) -> Figure:
     if margin:
         axes.axvspan(0, margin * worse, color=pictures.PALE)
         axes.text(margin * worse / 2, 0.6, "accepted", ha="center", **points)
-    if found.difference.measurable:
+    if measurable:
         edge = axes.get_xlim()
         axes.plot([max(low, edge[0]), min(high, edge[1])], [0, 0], color=pictures.BLUE, linewidth=3, solid_capstyle="butt")
         axes.plot([value], [0], "o", color=pictures.BLUE, markersize=9)
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="x", labelsize=pictures.FONT_POINTS)
-    axes.set_xlabel(f"{found.apps[1]} - {found.apps[0]}, {'points' if unit == '%' else unit}", **points)
-    for place, at, word in (("left", 0.04, -1), ("right", 0.96, 1)):
-        picture.text(at, 0.76, "worse" if word == worse else "better", ha=place, va="bottom", **points)
-    picture.text(
-        0.5, 0.98, f"{found.name.replace('_', ' ')}: {found.text()}: {found.verdict}", ha="center", va="top", weight="bold", **points
-    )
+    axes.set_xlabel(f"{found.apps[1]} - {found.apps[0]}: {found.text()}", **points)
+    picture.text(0.04, 0.76, "\u2190 better" if worse > 0 else "\u2190 worse", ha="left", **points)
+    picture.text(0.96, 0.76, "worse \u2192" if worse > 0 else "better \u2192", ha="right", **points)
+    picture.text(0.5, 0.98, f"{found.name.replace('_', ' ')}: {found.verdict}", ha="center", va="top", weight="bold", **points)
     return picture

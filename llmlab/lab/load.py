@@ -1,4 +1,7 @@
-"""Load: when requests are meant to be sent, and which questions they ask."""
+"""Load: when requests are meant to be sent, and which questions they ask.
+
+Notebook: 01_latency_variance.ipynb
+"""
 
 from __future__ import annotations
 

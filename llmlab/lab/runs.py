@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from llmlab.wire.faults import Fault
 
+ANSWERED = ("ok", "degraded", "abstained")
+"""Statuses of requests that got an answer."""
 SLOW_SECONDS = 4.0
 """An answer whose first word comes later than this is too late."""
 _LATE_SECONDS = 0.001
@@ -56,6 +58,16 @@ class Row:
     right: bool | None
     """Whether the answer holds what the case's gold says; None where there is no gold."""
     text: str
+
+    @property
+    def answered(self) -> bool:
+        """Whether the user got an answer, if only a worse one or an honest "I don't know"."""
+        return self.status in ANSWERED
+
+    @property
+    def waited(self) -> float:
+        """The wait for the first word (in seconds); infinite where no answer came of it, for a word and then an error is no answer."""
+        return self.wait_seconds if self.answered and self.wait_seconds is not None else math.inf
 
 
 class Weather(NamedTuple):
@@ -200,7 +212,8 @@ class Runs:
             delays = [row.sent_at - row.intended_at for row in rows]
             late = sum(delay > _LATE_SECONDS for delay in delays)
             line = {"app": app, "n": len(rows), "sent late": late, "longest delay s": f"{max(delays):.2f}"}
-            for who, waits in (("tester", _waits(rows)), ("users", _waits(rows, "wait_from_intended_seconds"))):
+            late_by = [row.waited + delay for row, delay in zip(rows, delays, strict=True)]
+            for who, waits in (("tester", [row.waited for row in rows]), ("users", late_by)):
                 for percent in (50, 90, 99):
                     found = quantile(waits, percent / 100)
                     alone = "never" if _value(found) == math.inf else f"{_value(found):.2f}"
@@ -223,23 +236,16 @@ def _value(estimate: Estimate) -> float:
     return math.nan if estimate.value is None else estimate.value
 
 
-def _waits(rows: Sequence[Row], column: str = "wait_seconds") -> list[float]:
-    """Return the waits for the first word (in seconds), infinite where there is none."""
-    return [math.inf if (wait := getattr(row, column)) is None else wait for row in rows]
-
-
 def _measures(rows: Sequence[Row], slow_seconds: float) -> dict[str, Estimate]:
     n = len(rows)
-    waits = _waits(rows)
+    waits = [row.waited for row in rows]
     by_case: dict[str, list[bool]] = {}
     for row in rows:
         if row.right is not None:
             by_case.setdefault(row.case, []).append(row.right)
-    answered = sum(row.status in ("ok", "degraded", "abstained") for row in rows)
-    good = sum(row.status in ("ok", "degraded", "abstained") and wait <= slow_seconds for row, wait in zip(rows, waits, strict=True))
     return {
-        "answered": proportion(answered, n),
-        "goodput": proportion(good, n),
+        "answered": proportion(sum(row.answered for row in rows), n),
+        "goodput": proportion(sum(wait <= slow_seconds for wait in waits), n),
         "slow": proportion(sum(wait > slow_seconds for wait in waits), n),
         "wait_p50": quantile(waits, 0.5),
         "wait_p90": quantile(waits, 0.9),

@@ -156,7 +156,7 @@ class LatencyVariance(Panel):
         setting = Setting(seed=turn.seed, **values)
         lab, plain = setting.lab, fixed()
         runs = lab.run(plain, setting.cases, requests=100, load=Open(per_second=PER_SECOND))
-        worst = max(runs.rows, key=lambda row: math.inf if row.wait_seconds is None else row.wait_seconds)
+        worst = max(runs.rows, key=lambda row: row.waited)
         case = next(one for one in setting.cases or cases() if one.id == worst.case)
         heard = {"no fix": listen(lab, plain, case, worst.repetition), setting.words: listen(lab, setting.app, case, worst.repetition)}
         return [
@@ -181,7 +181,7 @@ def sentence(setting: Setting, staged: Runs, runs: Runs) -> str:
     n = len(runs) // 3
     late = {app: slow_share(runs, app) for app in ("naive", "stack")}
     if not setting.fixes:
-        saw = sum(row.wait_seconds is None or row.wait_seconds > SLOW_SECONDS for row in staged.rows)
+        saw = sum(row.waited > SLOW_SECONDS for row in staged.rows)
         return (
             f"{100 * late['naive']:.1f} % of users wait for more than {SLOW_SECONDS:g} s; {setting.clicks} clicks in staging saw "
             f"{saw or 'none'} of it (n = {n}, seed {setting.seed})"

@@ -35,7 +35,7 @@ def _measured(app: Any, probability: float) -> tuple[float, float]:
     for seed in OTHER_SEEDS:
         lab = Lab(seed=seed, faults=[LatencySpike(probability=probability, seconds=SLOW_SECONDS)])
         rows = lab.run(app, requests=REQUESTS, load=Open(per_second=5.0)).rows
-        slow += sum(row.wait_seconds is None or row.wait_seconds > SLOW_SECONDS for row in rows)
+        slow += sum(row.waited > SLOW_SECONDS for row in rows)
         attempts += sum(row.attempts for row in rows)
     n = REQUESTS * len(OTHER_SEEDS)
     return slow / n, attempts / n

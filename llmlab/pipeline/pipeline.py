@@ -20,7 +20,8 @@ import openai
 
 from llmlab.errors import AttemptFailed, BadInput
 from llmlab.pipeline.answer import Answer, Delta, Finished
-from llmlab.pipeline.cache import Cache
+from llmlab.pipeline.breaker import Breaker
+from llmlab.pipeline.cache import Cache, Flight, Kept
 from llmlab.pipeline.clocks import check_seconds
 from llmlab.pipeline.draft import Draft
 from llmlab.pipeline.guards import Guard, LengthGuard
@@ -63,6 +64,8 @@ class Pipeline:
     """What is tried again; None: nothing."""
     hedge: Hedge | None = None
     """A second attempt in time, or None."""
+    breaker: Breaker | None = None
+    """When a route is given up for a while; None: never."""
     cache: Cache | None = None
     """Keeps answers for the next who asks the same; None: no answer is kept."""
     before_attempt: Callable[[Route, str, int], None] | None = None
@@ -70,6 +73,8 @@ class Pipeline:
     if it had failed; anything else ends the request and reaches the caller."""
     guards_out: Sequence[Guard] = ()
     """Look at the answer."""
+    last_resort: str | None = None
+    """What the user reads when no attempt and no kept answer is left; None: nothing, and the answer has failed."""
     deadline_seconds: float | None = 30.0
     """From the question to the end of the answer (in seconds)."""
     client: openai.AsyncOpenAI | None = field(default=None, repr=False)
@@ -83,7 +88,14 @@ class Pipeline:
             object.__setattr__(self, "state", State())
         for stage, kind, what in (("routes", Route, "routes"), ("guards_in", Guard, "guards"), ("guards_out", Guard, "guards")):
             object.__setattr__(self, stage, _all_of(stage, getattr(self, stage), kind, what))
-        for stage, policy in (("retry", Retry), ("hedge", Hedge), ("cache", Cache), ("state", State)):
+        for stage, policy in (
+            ("retry", Retry),
+            ("hedge", Hedge),
+            ("breaker", Breaker),
+            ("cache", Cache),
+            ("last_resort", str),
+            ("state", State),
+        ):
             if not isinstance(getattr(self, stage), policy | None):
                 raise BadInput(f"{stage} is a {policy.__name__}(...) or None, not {getattr(self, stage)!r}")
         for stage in ("retrieve", "before_attempt"):
@@ -207,6 +219,15 @@ class Pipeline:
             note += [f"version {draft.prompt_version}", _counted(len(documents), "document")]
         deadline = None if limit is None else trace.began + limit
         request = Request(messages, draft.prompt_version, trace, deadline, self.client, state)
+        left = list(documents)
+
+        def shrink() -> list[dict[str, str]] | None:
+            if not left:
+                return None
+            left.pop()
+            return self.prompt.messages(question, left, history)
+
+        request.shrink = shrink
         if self.output is not None:
             request.extra["response_format"] = response_format(self.output)
         async with AsyncExitStack() as stack:
@@ -218,7 +239,7 @@ class Pipeline:
                     note.append("miss" if kept is None else f"{draft.cached}, {clock() - kept.at:.1f} s old")
             if kept is None:
                 with trace.stage("routing", clock) as note:
-                    router = Router(self.routes, self.retry, self.hedge, self.before_attempt)
+                    router = Router(self.routes, self.retry, self.hedge, self.before_attempt, self.breaker)
                     try:
                         async with aclosing(router.run(request, deliver=deliver)) as run:
                             async for piece in run:
@@ -227,10 +248,7 @@ class Pipeline:
                                 if deliver:
                                     yield Delta(piece, at)
                     except AttemptFailed as error:
-                        draft.status, draft.reason = "failed", str(error)
-                        if flight is not None and not draft.pieces and (kept := flight.stale()) is not None:
-                            draft.status, draft.cached = "degraded", "stale"
-                            draft.reason = f"stale: an answer of {clock() - kept.at:.0f} s ago, for there is no new one ({error})"
+                        kept = self._instead(draft, error, flight, clock())
                     note += [_counted(len(trace.attempts), "attempt"), *request.notes]
             if kept is not None:
                 at = microseconds(clock() - trace.began)
@@ -248,6 +266,22 @@ class Pipeline:
                 flight.keep(tuple(draft.pieces))
         state.touch()
         yield Finished(draft.answer(clock() - trace.began))
+
+    def _instead(self, draft: Draft, error: AttemptFailed, flight: Flight | None, now: float) -> Kept | None:
+        """Return what stands in for an answer when there is none: a stale one, the last resort, or nothing. It says which."""
+        if draft.pieces:  # two answers are never spliced
+            draft.status, draft.reason = "failed", f"partial: the answer broke off ({error})"
+            return None
+        kept = flight.stale() if flight is not None else None
+        if kept is not None:
+            draft.status, draft.cached = "degraded", "stale"
+            draft.reason = f"stale: an answer of {now - kept.at:.0f} s ago, for there is no new one ({error})"
+        elif self.last_resort is not None:
+            draft.status, draft.reason = "degraded", f"last resort: a message, for there is no answer ({error})"
+            return Kept(now, (self.last_resort,))
+        else:
+            draft.status, draft.reason = "failed", str(error)
+        return kept
 
     def _remembered(self) -> State:
         assert self.state is not None, "set when the pipeline was made"

@@ -11,9 +11,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from llmlab.errors import AttemptFailed, AttemptTimeout
+from llmlab.errors import AttemptFailed, AttemptTimeout, AttemptUnavailable
+from llmlab.pipeline.breaker import Breaker
 from llmlab.pipeline.call import Call
 from llmlab.pipeline.route import Route, fallback_of
+from llmlab.pipeline.taxonomy import OTHER_ROUTE, SHRINK, STOP, action
 from llmlab.protocol import identity
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Race:
         hedge: A second attempt in time, or None.
         before: Called before each attempt; see `Router`.
         request: What is asked. Its trace gets the event of each attempt.
+        breaker: When a route is given up for a while; None: never.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Race:
         hedge: Hedge | None,
         before: Callable[[Route, str, int], None] | None,
         request: Request,
+        breaker: Breaker | None = None,
     ) -> None:
         self._routes, self._retry, self._hedge, self._before, self._request = routes, retry, hedge, before, request
         self._now = asyncio.get_running_loop().time
@@ -53,7 +57,9 @@ class Race:
         self._route, self._failed = routes[0], 0
         self._next: tuple[float, str] | None = (self._now(), "primary")
         self._hedge_at: float | None = None
-        self._state = request.state
+        self._state, self._breaker = request.state, breaker
+        if retry.max_extra is not None and retry.attempts > 1:
+            self._state.retries.earn(retry.max_extra)
         if hedge is not None:
             self._state.hedges.earn(hedge.max_extra)
             self._hedge_at = self._now() + hedge.delay(self._state.observed(routes[0].name))
@@ -80,7 +86,7 @@ class Race:
 
     async def broke(self, call: Call, error: AttemptFailed, *, final: bool) -> None:
         """Record that the winner broke off, and plan what follows unless this is the end."""
-        self._record(call, "failed", error.reason)
+        self._record(call, "failed", error.reason, error)
         if not final:
             trace = self._request.trace
             trace.committed = trace.committed_at = self._request.winner = None
@@ -142,6 +148,12 @@ class Race:
             route=route.name,
             prompt_version=request.prompt_version,
         )
+        if self._breaker is not None and not self._state.circuit(route.name).allows(self._breaker, self._now(), call):
+            request.notes.append(f"breaker of {route.name} open")
+            if role != "hedge":
+                detail = f"route {route.name!r} has failed too often lately, and is left alone for a while"
+                self._plan(AttemptUnavailable("breaker_open", detail, retryable=False))
+            return
         task = asyncio.create_task(call.open(), name=f"attempt {self._count} ({role}, {route.name})")
         task.add_done_callback(_seen)
         self._count += 1
@@ -169,7 +181,7 @@ class Race:
                 del self._running[task]
             elif isinstance(error, AttemptFailed):
                 del self._running[task]
-                self._record(call, "failed", error.reason)
+                self._record(call, "failed", error.reason, error)
                 if error.reason == "timeout_first_content":
                     self._observe(call)
                 self._plan(error)
@@ -200,18 +212,25 @@ class Race:
         if self._next is not None or any(call.role != "hedge" for call, _ in self._running.values()):
             return  # the hedge has failed, and the chain goes on without it
         self._failed += 1
-        route, other = self._route, fallback_of(self._routes, self._route)
-        # Who was too slow once is not waited for again where somebody else could answer.
-        too_slow = other is not None and isinstance(error, AttemptTimeout)
-        if error.retryable and not too_slow and self._failed < self._retry.attempts:
+        route, other, asked_for = self._route, fallback_of(self._routes, self._route), action(error)
+        if asked_for == SHRINK and (shorter := self._request.shrink()) is not None:
+            self._request.messages = shorter
+            self._request.notes.append("asked for less")
+            self._next = (self._now(), "retry")
+            return
+        # Who was too slow, or will not get better, is not waited for where somebody else could answer.
+        here = error.retryable and not (asked_for == OTHER_ROUTE and other is not None)
+        if here and self._failed < self._retry.attempts:
             # Without an identity the time of the question stands for it, or all requests would wait alike.
             key = self._identity or f"at {self._request.trace.began:.6f}"
             wait = self._retry.wait_seconds(self._failed, error, key, route.name)
             longest = LONGEST_RETRY_AFTER_SECONDS if other is None else self._retry.longest_seconds
             if wait <= longest and self._fits(route, wait):
-                self._next = (self._now() + wait, "retry" if route is self._routes[0] else "fallback")
-                return
-        if other is not None and self._fits(other):
+                if self._retry.max_extra is None or self._state.retries.spend():
+                    self._next = (self._now() + wait, "retry" if route is self._routes[0] else "fallback")
+                    return
+                self._request.notes.append(f"no retry: {self._retry.max_extra:.0%} of requests have had one")
+        if asked_for != STOP and other is not None and self._fits(other):
             self._route, self._failed = other, 0
             self._next = (self._now(), "fallback")
         else:
@@ -222,9 +241,16 @@ class Race:
         at = call.first_content_at
         self._state.observed(call.route).add((self._now() if at is None else at) - call.sent_at)
 
-    def _record(self, call: Call, status: str, reason: str = "") -> None:
+    def _record(self, call: Call, status: str, reason: str = "", error: AttemptFailed | None = None) -> None:
         if call is self._winner:
             self._winner = None
+        if self._breaker is not None:
+            circuit = self._state.circuit(call.route)
+            if status == "cancelled":  # we ended it: that says nothing of the route
+                circuit.drop(call)
+            else:
+                first = call.first_content_at
+                circuit.report(self._breaker, self._now(), call, error, None if first is None else first - call.sent_at)
         self._request.trace.attempts.append(call.end(status, reason))
 
     def _drop(self, reason: str) -> list[asyncio.Task[None]]:
@@ -233,7 +259,8 @@ class Race:
         for task, (call, _) in self._running.items():
             error = task.exception() if task.done() and not task.cancelled() else None
             if error is not None:
-                self._record(call, "failed", error.reason if isinstance(error, AttemptFailed) else type(error).__name__)
+                ours = error if isinstance(error, AttemptFailed) else None
+                self._record(call, "failed", ours.reason if ours else type(error).__name__, ours)
             else:
                 task.cancel()
                 self._record(call, "cancelled", reason)

@@ -15,6 +15,7 @@ from typing import Any
 import openai
 
 from llmlab.errors import AttemptFailed, BadInput
+from llmlab.pipeline.breaker import Breaker
 from llmlab.pipeline.call import Call
 from llmlab.pipeline.clocks import check_seconds
 from llmlab.pipeline.race import Race
@@ -30,8 +31,8 @@ _Before = Callable[[Route, str, int], None]
 class Retry:
     """Tries again what may be mended.
 
-    The wait before retry n (from 1) is w * (1 + u) / 2 with w = min(longest, base * 2**(n - 1)) and u uniform in (0, 1): half of it fixed,
-    half random, the "equal jitter" of AWS's article on back-off. Where the provider says how long (retry-after), that is waited instead.
+    The wait before retry n (from 1) is u * min(longest, base * 2**(n - 1)) with u uniform in (0, 1): the "full jitter" of AWS's article on
+    back-off. Where the provider says how long (retry-after), that is waited instead.
 
     A retry that would have to wait longer than `longest_seconds` gives way to the next route if there is one; one that would not fit before
     the deadline is not made.
@@ -43,12 +44,16 @@ class Retry:
     """Longest wait before the first retry."""
     longest_seconds: float = 4.0
     """Longest wait before any."""
+    max_extra: float | None = 0.2
+    """Retry budget: most retries, as a share of requests; ten may come at once. None: no limit, which makes storms."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:
             raise BadInput(f"Retry: attempts is a whole number of at least 1 (1: no retry), not {self.attempts!r}")
         check_seconds("Retry: base_seconds", self.base_seconds, least=0)
         check_seconds("Retry: longest_seconds", self.longest_seconds, least=self.base_seconds)
+        if self.max_extra is not None:
+            _check_extra("Retry", "for no retry, give attempts=1", self.max_extra)
 
     def wait_seconds(self, failed: int, error: AttemptFailed, *key: object) -> float:
         """Return how long to wait after a failure (in seconds).
@@ -61,7 +66,7 @@ class Retry:
         if error.retry_after_seconds is not None:
             return error.retry_after_seconds
         most = min(self.longest_seconds, self.base_seconds * 2.0 ** min(failed - 1, 60))
-        return microseconds(most * (0.5 + 0.5 * uniform("Retry", "wait", *key, failed)))
+        return microseconds(most * uniform("Retry", "wait", *key, failed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,14 +92,18 @@ class Hedge:
         check_seconds("Hedge: after_seconds", self.after_seconds, least=0)
         if self.at_quantile is not None and not (_is_number(self.at_quantile) and 0 < self.at_quantile < 1):
             raise BadInput(f"Hedge: at_quantile lies between 0 and 1, as in 0.95, or is None, not {self.at_quantile!r}")
-        if not (_is_number(self.max_extra) and 0 < self.max_extra <= 1):
-            advice = "; for no hedge, leave it out (hedge=None)" if self.max_extra == 0 else ""
-            raise BadInput(f"Hedge: max_extra is a share of requests, above 0 and at most 1, not {self.max_extra!r}{advice}")
+        _check_extra("Hedge", "for no hedge, leave it out (hedge=None)", self.max_extra)
 
     def delay(self, observed: Observed) -> float:
         """Return how long there may be silence on a route of which `observed` is known (in seconds)."""
         seen = None if self.at_quantile is None else observed.quantile(self.at_quantile)
         return self.after_seconds if seen is None else seen
+
+
+def _check_extra(whose: str, instead: str, share: object) -> None:
+    if not (_is_number(share) and 0 < share <= 1):  # type: ignore[operator]
+        advice = f"; {instead}" if share == 0 else ""
+        raise BadInput(f"{whose}: max_extra is a share of requests, above 0 and at most 1, not {share!r}{advice}")
 
 
 def _is_number(value: object) -> bool:
@@ -116,6 +125,8 @@ class Request:
     """What earlier requests have taught."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Further fields of the body of each attempt."""
+    shrink: Callable[[], list[dict[str, str]] | None] = lambda: None
+    """Called where the request is too long: gives shorter messages, or None where there is nothing to leave out."""
     notes: list[str] = field(default_factory=list)
     """What the trace should say of the routing; added to by the router."""
     winner: tuple[Route, Call] | None = None
@@ -129,14 +140,21 @@ class Router:
         routes: The first is taken; the others are its fallbacks: in turn, or as each route's `fallback` says.
         retry: What is tried again; None: nothing.
         hedge: A second attempt in time, or None.
+        breaker: When a route is given up for a while; None: never.
         before_attempt: Called before each attempt with its route, its role and its number. An `AttemptFailed` that it raises is a veto: the
             attempt is not made, as if it had failed; anything else ends the request and reaches the caller.
     """
 
     def __init__(
-        self, routes: Sequence[Route], retry: Retry | None = None, hedge: Hedge | None = None, before_attempt: _Before | None = None
+        self,
+        routes: Sequence[Route],
+        retry: Retry | None = None,
+        hedge: Hedge | None = None,
+        before_attempt: _Before | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         self._routes, self._retry, self._hedge, self._before = routes, retry or Retry(attempts=1), hedge, before_attempt
+        self._breaker = breaker
 
     async def run(self, request: Request, *, deliver: bool) -> AsyncGenerator[str, None]:
         """Yield the pieces of the answer.
@@ -152,7 +170,7 @@ class Router:
         for route in self._routes:
             if route.client is None and request.client is None:
                 raise BadInput(f"route {route.name!r} has no client; give it one (client=llmlab.client(...)), or run the pipeline in a Lab")
-        race = Race(self._routes, self._retry, self._hedge, self._before, request)
+        race = Race(self._routes, self._retry, self._hedge, self._before, request, self._breaker)
         try:
             while True:
                 call = await race.winner()

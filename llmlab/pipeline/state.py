@@ -1,4 +1,4 @@
-"""What a pipeline remembers from one request to the next: how long first content takes, how much extra load was spent, cached answers.
+"""What a pipeline remembers: times to first content, what was spent on extra attempts, routes that are given up, cached answers.
 
 Notebook: 01_latency_variance.ipynb
 """
@@ -12,6 +12,7 @@ from collections import deque
 from typing import Any
 
 from llmlab.errors import BadInput
+from llmlab.pipeline.breaker import Circuit
 from llmlab.pipeline.cache import Shelf
 
 
@@ -89,8 +90,10 @@ class State:
     def reset(self) -> None:
         """Forget everything."""
         self._observed: dict[str, Observed] = {}
+        self._circuits: dict[str, Circuit] = {}
         self._seen_at = 0.0
         self.hedges = Allowance()
+        self.retries = Allowance()
         self.shelf = Shelf()
 
     def observed(self, route: str) -> Observed:
@@ -98,6 +101,12 @@ class State:
         if route not in self._observed:
             self._observed[route] = Observed()
         return self._observed[route]
+
+    def circuit(self, route: str) -> Circuit:
+        """Return the circuit breaker of a route, as it stands."""
+        if route not in self._circuits:
+            self._circuits[route] = Circuit()
+        return self._circuits[route]
 
     def touch(self) -> None:
         """Take note of the loop and the time.
@@ -114,6 +123,7 @@ class State:
                         "this pipeline's state is in use on another event loop; give each loop a state of its own: replace(state=State())"
                     )
                 self.shelf.move(now - self._seen_at)
+                self._circuits.clear()
             self._loop = loop
         self._seen_at = now
 
@@ -124,6 +134,8 @@ class State:
                 name: {"n": len(seen), "p50": seen.quantile(0.5), "p95": seen.quantile(0.95)} for name, seen in self._observed.items()
             },
             "hedges_allowed": self.hedges.level,
+            "retries_allowed": self.retries.level,
+            "breakers": {name: circuit.state for name, circuit in self._circuits.items()},
             "cached_answers": len(self.shelf),
         }
 

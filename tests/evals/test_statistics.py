@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, ttest_1samp
 
 from llmlab.errors import BadInput
-from llmlab.evals.statistics import Estimate, clustered_proportion, proportion, quantile
+from llmlab.evals.statistics import Estimate, clustered_proportion, least_n, mean, proportion, quantile
 
 ROUNDS = 500
 
@@ -196,3 +196,50 @@ def test_the_clustered_interval_covers_the_mean_of_unequal_cases() -> None:
         found = clustered_proportion(list(shares))
         covered += found.low <= truth <= found.high
     assert 0.93 <= covered / trials
+
+
+# --- means
+
+
+@pytest.mark.parametrize("n", [20, 50, 200])
+@pytest.mark.parametrize("rate", [0.01, 0.04, 0.1, 0.5])
+def test_the_interval_of_a_mean_covers_rare_events_as_promised(n: int, rate: float) -> None:
+    hits = np.arange(n + 1)
+    found = [mean([1] * int(n - hit) + [2] * int(hit)) for hit in hits]
+    covered = [one.low <= 1 + rate <= one.high for one in found]  # type: ignore[operator]
+    assert 0.93 <= binom.pmf(hits[covered], n, rate).sum()
+
+
+@pytest.mark.parametrize(("sigma", "n"), [(0.3, 20), (0.5, 20), (0.5, 100), (1.0, 100)])
+def test_the_interval_of_a_mean_covers_a_skewed_one_as_promised(sigma: float, n: int) -> None:
+    draws = np.exp(sigma * np.random.default_rng(7).standard_normal((1000, n))).tolist()
+    truth = math.exp(sigma**2 / 2)
+    assert 0.93 <= sum(found.low <= truth <= found.high for found in map(mean, draws)) / len(draws)  # type: ignore[operator]
+
+
+def test_the_interval_of_a_mean_is_students_where_there_is_much_to_go_by() -> None:
+    values = np.random.default_rng(7).normal(5.0, 3.0, size=20_000)
+    oracle = ttest_1samp(values, 0).confidence_interval()
+    found = mean(values.tolist())
+    assert [values.mean(), oracle.low, oracle.high] == pytest.approx(list(found[:3]), abs=2e-3)
+
+
+def test_events_that_were_not_seen_may_be_as_large_as_is_said() -> None:
+    small, large = mean([1.0] * 50), mean([1.0] * 50, unseen=10.0)
+    assert [1.0, 1.0] == [small.value, large.value]
+    assert 10 * (small.high - 1) == pytest.approx(large.high - 1)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("values", "n"), [([], 0), ([1.0, None], 2)])
+def test_a_mean_of_what_is_unknown_is_unknown(values: list[float | None], n: int) -> None:
+    assert Estimate(None, None, None, n) == mean(values)
+
+
+@given(st.floats(0.01, 0.99), st.sampled_from([0.8, 0.95, 0.99]))
+def test_the_least_n_is_where_an_interval_begins(q: float, confidence: float) -> None:
+    least = least_n(q, confidence)
+    assert [False, True] == [quantile(range(n), q, confidence).measurable for n in (least - 1, least)]
+
+
+def test_a_p99_takes_368() -> None:
+    assert 368 == least_n(0.99)

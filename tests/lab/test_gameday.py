@@ -92,3 +92,22 @@ def test_an_app_is_loaded_from_the_present_folder(tmp_path: Path, monkeypatch: p
         gameday.load_app("no_such_module_here:answer")
     with pytest.raises(BadInput, match="module:callable"):
         gameday.load_app("my_feature_for_test")
+
+
+def test_fixes_and_cache_have_rows_of_their_own() -> None:
+    (outcome,) = gameday.play(["latency"], requests=60)
+    assert "no fix" == outcome.fixes.apps[0]
+    assert ["naive", "careful", "stack"] == outcome.runs.apps
+    assert 0 == (outcome.runs.frame["source"] == "cache").sum()
+    assert 0 < (outcome.cached.frame["source"] == "cache").sum()
+    (told,) = gameday.report([outcome], [], requests=60, seed=7)["scenarios"]
+    assert {"slow_change", "verdict"} <= told["fixes"][1].keys()
+    assert "verdict" not in told["fixes"][0]
+    assert ["stack, cache"] == [one["app"] for one in told["cached"]]
+
+
+def test_an_app_of_ones_own_is_played_without_them() -> None:
+    (outcome,) = played(5, apps={"naive": llmlab.naive})
+    assert (None, None) == (outcome.fixes, outcome.cached)
+    (told,) = gameday.report([outcome], [], requests=5, seed=7)["scenarios"]
+    assert ([], []) == (told["fixes"], told["cached"])

@@ -1,4 +1,4 @@
-"""Notebook 00 in JupyterLab, in a real browser: run all, move a slider, and look whether the panel works."""
+"""The notebooks in JupyterLab, in a real browser: run all, move what can be moved, and look whether the panels work."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "00_start_here.ipynb"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SECONDS = 50_000  # for a browser's step, in milliseconds
 
 pytestmark = [
@@ -28,16 +29,14 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
     pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed"),
     pytest.mark.skipif(importlib.util.find_spec("jupyterlab") is None, reason="JupyterLab is not installed"),
-    pytest.mark.skipif(not NOTEBOOK.exists(), reason="there is no notebook 00"),
 ]
 
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
-    """JupyterLab on loopback with a token, on a copy of the notebook and with no settings of this machine."""
+    """JupyterLab on loopback with a token, on a copy of the notebooks and with no settings of this machine; {} stands for the notebook."""
     work = tmp_path / "work"
-    work.mkdir()
-    shutil.copy(NOTEBOOK, work)
+    shutil.copytree(NOTEBOOKS, work)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
@@ -70,7 +69,7 @@ def address(tmp_path: Path) -> Iterator[str]:
                 assert server.poll() is None, log.read()
                 assert time.monotonic() - began < 40, log.read()
                 time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/lab/tree/{NOTEBOOK.name}?token={token}"
+        yield f"http://127.0.0.1:{port}/lab/tree/{{}}?token={token}"
     finally:
         server.terminate()
         try:
@@ -86,14 +85,16 @@ def pixels(page: Any) -> list[int]:
     return page.locator(".jupyter-widgets.widget-image").evaluate_all("images => images.map(image => image.naturalWidth)")
 
 
-def test_run_all_and_a_moved_slider_give_a_new_sentence_and_a_picture(address: str) -> None:
-    from playwright.sync_api import expect, sync_playwright
+@contextmanager
+def opened(address: str, notebook: str) -> Iterator[Any]:
+    """A page on which all cells of a notebook have been run."""
+    from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
         page = browser.new_page(viewport={"width": 1360, "height": 1000})
         page.set_default_timeout(SECONDS)
-        page.goto(address)
+        page.goto(address.format(notebook))
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # what is run before the kernel is there is not run at all
         page.get_by_role("menuitem", name="Run", exact=True).click()
@@ -101,20 +102,54 @@ def test_run_all_and_a_moved_slider_give_a_new_sentence_and_a_picture(address: s
         sentence = page.locator(".llmlab-sentence")
         sentence.wait_for(state="attached")
         sentence.scroll_into_view_if_needed()
+        yield page
+        assert 0 == page.get_by_text("Click to show javascript error").count()
+        browser.close()
+
+
+def moved(page: Any, handle: int, steps: int = 4) -> None:
+    """Move a slider with the keyboard."""
+    page.locator(".noUi-handle").nth(handle).focus()
+    for _ in range(steps):
+        page.keyboard.press("ArrowRight")
+
+
+def test_run_all_and_a_moved_slider_give_a_new_sentence_and_a_picture(address: str) -> None:
+    from playwright.sync_api import expect
+
+    with opened(address, "00_start_here.ipynb") as page:
+        sentence = page.locator(".llmlab-sentence")
         expect(sentence).to_contain_text("First word after")
         before = sentence.inner_text()
         assert "4.0" == page.locator(".widget-readout").first.inner_text()
-
-        page.locator(".noUi-handle").first.focus()
-        for _ in range(4):
-            page.keyboard.press("ArrowRight")
+        moved(page, 0)
         expect(sentence).not_to_have_text(before, timeout=SECONDS)
         expect(page.locator(".widget-readout").first).to_have_text("6.0")
         assert "First word after 6." in sentence.inner_text()
         assert len(pixels(page)) == 2
         assert all(width > 1000 for width in pixels(page))
-        assert 0 == page.get_by_text("Click to show javascript error").count()
-
         page.get_by_role("button", name="Show code").click()
         expect(page.locator(".llmlab-code")).to_contain_text("LatencySpike(probability=1.0, seconds=6.0)")
-        browser.close()
+
+
+def test_fixes_are_switched_on_the_weather_is_moved_and_all_is_put_back(address: str) -> None:
+    from playwright.sync_api import expect
+
+    with opened(address, "01_latency_variance.ipynb") as page:
+        sentence = page.locator(".llmlab-sentence")
+        expect(sentence).to_contain_text("of users wait for more than 4 s")
+        opening = sentence.inner_text()
+        for name in ("stream", "hedge"):
+            page.locator(".widget-checkbox").filter(has_text=name).locator("input").click()
+        expect(sentence).to_contain_text("more attempts (n = 200, seed 7)")
+        hedged = sentence.inner_text()
+        assert 4 == len([width for width in pixels(page) if width > 1000])
+        moved(page, 1)
+        expect(page.locator(".widget-readout").nth(1)).to_have_text("8")
+        expect(sentence).not_to_have_text(hedged, timeout=SECONDS)
+        page.get_by_role("button", name="Show code").click()
+        expect(page.locator(".llmlab-code")).to_contain_text("fixed(['stream', 'hedge'], after_seconds=1.5)")
+        page.get_by_role("button", name="Feel it").click()
+        expect(page.locator(".llmlab-chat")).to_have_count(2)
+        page.get_by_role("button", name="Reset").click()
+        expect(sentence).to_have_text(opening, timeout=SECONDS)

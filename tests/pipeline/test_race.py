@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scripted import MODEL, Wire, ask, broken, event, events, good, pipeline, refusal, silence, streamed, told, whole
 
 import llmlab
-from llmlab.errors import AttemptRefused, AttemptTimeout, CassetteMiss
+from llmlab.errors import AttemptRefused, AttemptTimeout, BadInput, CassetteMiss
 from llmlab.pipeline.answer import Delta, Finished
 from llmlab.pipeline.clocks import Clocks
 from llmlab.pipeline.route import Route
@@ -359,7 +359,7 @@ def test_a_stream_never_splices_two_models() -> None:
     shown, answer = delivered(wire)
     assert [Delta("Half an", 0.75)] == shown
     assert ("failed", "Half an", 1) == (answer.status, answer.text, len(wire.requests))
-    assert answer.reason.startswith("connection_lost: ")
+    assert answer.reason.startswith("partial: the answer broke off (connection_lost: ")
     assert (0.75, 0.75, 1.0) == answer.timings
     assert 0 == answer.trace.committed
 
@@ -749,3 +749,39 @@ def test_a_fallback_by_name_leaves_out_what_stands_between() -> None:
     answer = llmlab.simulate(asked.replace(routes=[replace(main, fallback="third"), second, third]).ask("Why?"))
     assert "third" == answer.text
     assert ["main", "third"] == [attempt.route for attempt in answer.attempts]
+
+
+def test_retries_have_a_budget_and_the_trace_says_so() -> None:
+    wire = Wire(refusal(500))
+    asked = pipeline(wire, retry=Retry(attempts=2, max_extra=0.1))
+
+    async def go() -> list[llmlab.Answer]:
+        return [await asked.ask("Why?") for _ in range(40)]
+
+    answers = llmlab.simulate(go())
+    retried = [len(answer.attempts) - 1 for answer in answers]
+    assert [1] * 10 == retried[:10]
+    assert 10 + 3 <= sum(retried) <= 10 + 4
+    note = next(stage.note for stage in answers[11].trace.stages if stage.name == "routing")
+    assert "1 attempt, no retry: 10% of requests have had one" == note
+
+
+def test_without_a_budget_everything_is_tried_again() -> None:
+    asked = pipeline(Wire(refusal(500)), retry=Retry(attempts=2, max_extra=None))
+
+    async def go() -> list[int]:
+        return [len((await asked.ask("Why?")).attempts) for _ in range(40)]
+
+    assert [2] * 40 == llmlab.simulate(go())
+
+
+def test_a_budget_of_nothing_is_refused() -> None:
+    with pytest.raises(BadInput, match="for no retry, give attempts=1"):
+        Retry(max_extra=0)
+
+
+def test_with_nothing_left_the_user_reads_the_last_resort() -> None:
+    shown, answer = delivered(Wire(refusal(500)), retry=None, last_resort="Please call us.")
+    assert ["Please call us."] == [delta.text for delta in shown]
+    assert ("degraded", "Please call us.") == (answer.status, answer.text)
+    assert answer.reason.startswith("last resort: a message, for there is no answer (http_500")

@@ -7,7 +7,6 @@ Notebook: 00_start_here.ipynb
 """
 
 from llmlab.lab.pictures.base import (
-    ANSWERED,
     BLACK,
     BLUE,
     COLORS,
@@ -28,7 +27,6 @@ from llmlab.lab.pictures.timeline import timeline, timeline_table
 from llmlab.lab.pictures.waterfall import waterfall, waterfall_table
 
 __all__ = [
-    "ANSWERED",
     "BLACK",
     "BLUE",
     "COLORS",

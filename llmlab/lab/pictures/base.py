@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -14,6 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
+
+from llmlab.lab.runs import ANSWERED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +35,6 @@ GLYPHS = {"in time": "\u25cf", "slow": "\u25b2", "failed": "\u2716"}
 """The markers as text, for keys."""
 ON_WHITE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 """The box of a text that stands on lines."""
-ANSWERED = ("ok", "degraded", "abstained")
 WAITS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Where a logarithmic axis has its ticks (in seconds)."""
 FLOOR_SECONDS = 0.05
@@ -41,6 +43,8 @@ _TENS_BEYOND = 500
 """A wider range has ticks at powers of ten only."""
 _PIXELS_PER_INCH = 100
 _NAME_CHARACTERS = 16
+_UNIT = re.compile(r"(\d) (s|ms|%)(?![a-z])")
+"""A number and its unit stay on one line."""
 
 
 class Picture(Figure):
@@ -96,7 +100,8 @@ def width_of(words: str, points: float = FONT_POINTS, weight: str = "normal") ->
 
 def wrapped(names: Iterable[str]) -> tuple[dict[str, str], float]:
     """Return each name broken into short lines, and how wide the widest is in bold (in inches)."""
-    lines = {name: "\n".join(textwrap.wrap(name, _NAME_CHARACTERS)) or " " for name in names}
+    whole = {name: _UNIT.sub("\\1\u00a0\\2", name) for name in names}
+    lines = {name: "\n".join(textwrap.wrap(text, _NAME_CHARACTERS)) or " " for name, text in whole.items()}
     return lines, max((width_of(text, FONT_POINTS + 1, "bold") for text in lines.values()), default=0.0)
 
 

@@ -133,8 +133,13 @@ def test_the_width_of_words_is_what_is_drawn(words: str, weight: str) -> None:
 
 def test_a_name_is_broken_and_nothing_of_it_is_lost() -> None:
     lines, wide = base.wrapped(LONG)
-    assert [name.replace(" ", "") for name in LONG] == [lines[name].replace("\n", "").replace(" ", "") for name in LONG]
+    assert ["".join(name.split()) for name in LONG] == ["".join(lines[name].split()) for name in LONG]
     assert wide < 2.0
+
+
+def test_a_number_is_not_parted_from_its_unit() -> None:
+    lines, _ = base.wrapped(["stream, hedge after 1.5 s"])
+    assert "1.5\u00a0s" in lines["stream, hedge after 1.5 s"]
 
 
 def test_a_wide_range_of_waits_has_ticks_at_powers_of_ten() -> None:
