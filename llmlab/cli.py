@@ -220,6 +220,8 @@ def gameday(
                 out.print("  With a cache, which the rows above do not have:")
                 _show(_upright(outcome.cached, outcome.scenario.slow_seconds))
             for name in outcome.runs.apps:
+                if stacked := outcome.runs.sdk_retries(name):
+                    out.print(f"  {name}: {stacked} attempts were retries of the openai client itself")
                 for reason, count in outcome.runs.reasons(name)[:3]:
                     out.print(f"  {name}: {count} x {escape(reason)}")
             out.print(
@@ -254,6 +256,26 @@ def record(
         _print_json({**SCHEMA, "command": "record", "path": str(done.path), "interactions": done.interactions, "requests": done.requests})
     else:
         out.print(f"{done.interactions} interactions in {escape(str(done.path))}")
+
+
+@app.command()
+def matrix(
+    to: Annotated[Path | None, typer.Option(help="Write it here, as CSV.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the installed openai client makes of each fault: exception, attempts, silent or not."""
+    from llmlab.lab.matrix import as_csv
+    from llmlab.lab.matrix import matrix as measured
+
+    cells = measured()
+    if to is not None:
+        to.write_text(as_csv(cells), encoding="utf-8")
+    if as_json:
+        _print_json({**SCHEMA, "command": "matrix", "cells": [cell._asdict() for cell in cells]})
+    elif to is None:
+        import pandas as pd
+
+        _show(pd.DataFrame(cells))
 
 
 @app.command()
