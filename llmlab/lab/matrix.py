@@ -23,7 +23,7 @@ DOCUMENT = '<document id="returns" title="Returns">\nYou may return a machine wi
 MESSAGES: list[Any] = [
     {
         "role": "system",
-        "content": "Answer from the documents. Name the document in square brackets. Answer in JSON with answer and sources.",
+        "content": "Answer from the documents, in JSON with answer and sources. Cite the document in brackets.",
     },
     {"role": "user", "content": f"{DOCUMENT}\nQuestion: How long may I return a machine?"},
 ]
