@@ -46,6 +46,15 @@ class App:
         connection: Connection = scope["state"]["connection"]
         connection.task = asyncio.current_task()
         self._open += 1
+        try:
+            await self._go(connection, scope, receive, send)
+        except asyncio.CancelledError:  # the client left, or the server stops
+            connection.cut()
+        finally:
+            connection.task = None
+            self._open -= 1
+
+    async def _go(self, connection: Connection, scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
         started = False
         try:
             response = await self._answer(scope, receive)
@@ -61,21 +70,16 @@ class App:
                 await send({"type": "http.response.body", "body": b""})
             finally:
                 await response.aclose()
-        except asyncio.CancelledError:  # the client left, or the server stops
-            connection.cut()
         except Refusal as refusal:
             await self._refuse(send, refusal)
+        except httpx2.TransportError:
+            connection.cut()
         except Exception as error:
-            if not isinstance(error, httpx2.TransportError):
-                LOG.exception("%s %s could not be answered", scope["method"], scope["path"])
-            if started or isinstance(error, httpx2.TransportError):
+            LOG.exception("%s %s could not be answered", scope["method"], scope["path"])
+            if started:
                 connection.cut()
-                await asyncio.sleep(0)  # so that uvicorn sees that it is closed, and adds no answer of its own
             else:
                 await self._refuse(send, Refusal(f"{type(error).__name__}: {error}", status=500, kind="server_error"))
-        finally:
-            connection.task = None
-            self._open -= 1
 
     async def _answer(self, scope: dict[str, Any], receive: _Receive) -> httpx2.Response:
         given = dict(scope["headers"])

@@ -61,6 +61,7 @@ class Connection(H11Protocol):
 
     def cut(self) -> None:
         """Close the connection in the middle of whatever it was; what was written before still arrives."""
+        self.task, self.cycle.disconnected = None, True  # so that uvicorn adds no answer of its own
         self.transport.close()
 
     def _watch(self, arriving: bool) -> None:

@@ -89,7 +89,9 @@ class Served:
         if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
             raise BadInput("a token is one word of ASCII characters")
         if token is None and not _is_here(host):
-            raise BadInput(f"{host!r} can be reached by others: give a token that clients must send as their API key, or listen on 127.0.0.1")
+            raise BadInput(
+                f"{host!r} can be reached by others: give a token that clients must send as their API key, or listen on 127.0.0.1"
+            )
         try:
             import uvicorn
 
@@ -103,7 +105,13 @@ class Served:
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
         app: Any = App(transport, token=token, max_body_bytes=max_body_bytes, max_requests=max_requests)
         kind = type("Connection", (Connection,), {"request_seconds": request_seconds})
-        quiet: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "date_header": False}
+        quiet: dict[str, Any] = {
+            "log_config": None,
+            "access_log": False,
+            "server_header": False,
+            "date_header": False,
+            "proxy_headers": False,
+        }
         self._server = uvicorn.Server(uvicorn.Config(app, http=kind, ws="none", lifespan="off", loop="asyncio", **quiet))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=f"llmlab-serve-{self.port}", daemon=True)
@@ -165,5 +173,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise BadInput(f"port {port} is in use; choose another, as in port={port + 1 if port < 65535 else 8765}, or 0 for a free one") from None
+            raise BadInput(
+                f"port {port} is in use; choose another, as in port={port + 1 if port < 65535 else 8765}, or 0 for a free one"
+            ) from None
         raise BadInput(f"cannot listen on {host!r}, port {port}: {error.strerror or error}") from None
