@@ -56,13 +56,15 @@ async def _send(host: str | None, port: int | None, request: bytes, times: int) 
 
     async def one() -> None:
         reader, writer = await asyncio.open_connection(host, port)
-        for _ in left:
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            if not head.startswith(b"HTTP/1.1 200 "):
-                raise RuntimeError(f"the server refused: {head[:200]!r}")
-            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]))
-        writer.close()
-        await writer.wait_closed()
+        try:
+            for _ in left:
+                writer.write(request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                if not head.startswith(b"HTTP/1.1 200 "):
+                    raise RuntimeError(f"the server refused: {head[:200]!r}")
+                await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]))
+        finally:
+            writer.close()
+            await writer.wait_closed()
 
     await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
