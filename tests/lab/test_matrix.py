@@ -13,6 +13,10 @@ from llmlab.wire.faults import FAULTS
 COMMITTED = Path(__file__).parent / "sdk_matrix.csv"
 
 
+NOT_SEEN = {"Bursts"}
+"""What does not strike a single request at the first moment of a run."""
+
+
 @pytest.fixture(scope="module")
 def cells() -> list[Cell]:
     return matrix()
@@ -23,8 +27,8 @@ def test_the_client_behaves_as_it_did(cells: list[Cell]) -> None:
     assert COMMITTED.read_text("utf-8") == as_csv(cells)
 
 
-def test_every_fault_is_met_whole_and_streamed(cells: list[Cell]) -> None:
-    assert sorted((name, call) for name in FAULTS for call in ("plain", "stream")) == sorted((cell.fault, cell.call) for cell in cells)
+def test_every_fault_of_the_catalogue_is_met(cells: list[Cell]) -> None:
+    assert set(FAULTS) - NOT_SEEN == {cell.fault for cell in cells}
 
 
 def test_the_command_line_prints_the_same(cells: list[Cell], tmp_path: Path) -> None:

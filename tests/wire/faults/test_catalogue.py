@@ -149,7 +149,10 @@ EFFECTS: dict[str, tuple[dict[str, Any], Callable[[Seen], bool]]] = {
     "EmptyChoices": ({}, lambda reply: reply.body == FIVE + b'data: {"id":"c","choices":[]}\n\n' + b"".join(EVENTS[6:])),
     "MissingUsage": ({}, lambda reply: reply.body == WHOLE.replace(EVENTS[-2], b"")),
     "KeepAliveOnly": ({}, lambda reply: (reply.body, reply.seconds) == (b": keep-alive\n\n" * 13, 61.0)),
-    "HtmlStream": ({}, lambda reply: reply.status == 200 and reply.headers["content-type"].startswith("text/html") and b"<html>" in reply.body),
+    "HtmlStream": (
+        {},
+        lambda reply: reply.status == 200 and reply.headers["content-type"].startswith("text/html") and b"<html>" in reply.body,
+    ),
     "EmptyStream": ({}, lambda reply: (reply.status, reply.body, reply.error) == (200, b"", "")),
     "StallAfterDone": ({}, late(30.0)),
     "RoleThenSilence": ({}, lambda reply: (reply.body, reply.error, reply.seconds) == (EVENTS[0], "ReadError", 601.5)),
@@ -180,7 +183,7 @@ def test_what_a_fault_does_is_seen_on_the_wire_and_stands_in_the_journal(name: s
 
 @pytest.mark.parametrize("name", NAMES)
 def test_at_probability_0_a_fault_is_nothing(name: str) -> None:
-    never = fault_named(name, **EFFECTS.get(name, ({},))[0], **{"probability": 0.0})
+    never = fault_named(name, **EFFECTS.get(name, ({},))[0], probability=0.0)
     assert (CALM, []) == seen(never)
     assert (CALM_WHOLE, []) == seen(never, stream=False)
 
@@ -207,7 +210,18 @@ def test_where_nothing_strikes_the_very_same_response_comes_through() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["RateLimit", "ServerError", "ConnectionRefused", "ResetAfterBytes", "CutStream", "ResetStream", "HalfEvent", "HtmlStream", "Outage", "Quota"],
+    [
+        "RateLimit",
+        "ServerError",
+        "ConnectionRefused",
+        "ResetAfterBytes",
+        "CutStream",
+        "ResetStream",
+        "HalfEvent",
+        "HtmlStream",
+        "Outage",
+        "Quota",
+    ],
 )
 @pytest.mark.parametrize("stream", [True, False])
 def test_on_the_real_clock_the_same_comes(name: str, stream: bool) -> None:
@@ -223,7 +237,7 @@ def test_on_the_real_clock_the_same_comes(name: str, stream: bool) -> None:
         status = response.status_code
         try:
             for data in response.stream:  # type: ignore[union-attr]
-                chunks.append(data)  # noqa: PERF401
+                chunks.append(data)
         finally:
             response.close()
     except httpx2.TransportError as failure:
@@ -235,7 +249,9 @@ def test_on_the_real_clock_the_same_comes(name: str, stream: bool) -> None:
 
 def test_the_catalogue_shows_itself_one_line_each() -> None:
     lines = repr(llmlab.faults.catalogue()).splitlines()
-    assert len(NAMES) == len(lines) == len({line.split("  ")[0] for line in lines} | set(lines)) - len({line.split("  ")[0] for line in lines})
+    assert (
+        len(NAMES) == len(lines) == len({line.split("  ")[0] for line in lines} | set(lines)) - len({line.split("  ")[0] for line in lines})
+    )
     assert "stream     CutStream           The stream ends too early, as if all had been said: the client notices nothing." in lines
     entry = next(entry for entry in llmlab.faults.catalogue() if entry.name == "BrownOut")
     assert ("over time", "start_seconds=60.0, duration_seconds=60.0, ramp_seconds=10.0, capacity=0.3") == (entry.family, entry.attributes)
@@ -273,7 +289,9 @@ SOME = st.lists(st.sampled_from(STATELESS), min_size=1, max_size=6, unique=True)
 def test_a_fault_more_moves_no_draw_of_the_others(names: list[str], more: str, place: int, seed: int) -> None:
     faults = [made(name, probability=0.3) for name in names]
     added = [*faults[:place], made(more, name="more", probability=0.5), *faults[place:]]
-    fires = [[(fault.name, fault.fires(each)) for each in sample(seed) for fault in every if fault.name != "more"] for every in (faults, added)]
+    fires = [
+        [(fault.name, fault.fires(each)) for each in sample(seed) for fault in every if fault.name != "more"] for every in (faults, added)
+    ]
     assert fires[0] == fires[1]
 
 
