@@ -96,7 +96,7 @@ def matrix() -> list[Cell]:
     calm = {stream: simulate(_met(None, stream))[1] for stream in (False, True)}
     cells = []
     for name, kind in sorted(FAULTS.items()):
-        at_once = {"start_seconds": 0.0} if any(part.name == "start_seconds" for part in fields(kind)) else {}
+        at_once: dict[str, Any] = {"start_seconds": 0.0} if any(part.name == "start_seconds" for part in fields(kind)) else {}
         for stream in (False, True):
             outcome, read, attempts, seconds, struck = simulate(_met(kind(probability=1.0, **at_once), stream))
             if struck:
