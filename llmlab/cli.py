@@ -174,6 +174,41 @@ def _upright(runs: Any, slow_seconds: float) -> Any:
 
 
 @app.command()
+def serve(
+    fault: Annotated[list[str] | None, typer.Option(help="Weather, as in 'LatencySpike(probability=0.3)'; may be repeated.")] = None,
+    seed: Seed = 7,
+    source: Source = None,
+    host: Annotated[str, typer.Option(help="Where to listen; anything but this machine needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8765,
+    token: Annotated[
+        str | None, typer.Option(help="What clients must send as their API key.", envvar="LLMLAB_TOKEN", show_envvar=True)
+    ] = None,
+    max_requests: MaxRequests = 20,
+    max_usd: MaxUsd = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Put the same weather before any client in any language, on a port, in real time, until Ctrl-C."""
+    import signal
+
+    from llmlab.lab.lab import Lab
+    from llmlab.wire import serve as put_behind_a_port
+    from llmlab.wire.faults.parse import parse
+
+    bench = Lab(seed=seed, faults=[parse(text) for text in fault or []], source=source, max_requests=max_requests, max_usd=max_usd)
+    with put_behind_a_port(bench.transport(for_one=True), host, port, token) as server:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # who stops a container means the same
+        if as_json:
+            weather = {"url": server.url, "faults": [repr(one) for one in bench.faults], "seed": seed, "source": bench.source}
+            print(json.dumps({**SCHEMA, "command": "serve", **weather}), flush=True)
+        else:
+            err.print(f"[dim]{escape(bench.banner.replace('in virtual time', 'in real time'))}[/dim]")
+            key = "any" if token is None else "YOUR_TOKEN"
+            out.print(f"Point your client here: export OPENAI_BASE_URL={server.url} OPENAI_API_KEY={key}   (Ctrl-C stops)")
+            out.file.flush()
+        server.wait()
+
+
+@app.command()
 def gameday(
     scenario: Annotated[list[str] | None, typer.Option(help="Play this one only; may be repeated.")] = None,
     own_app: Annotated[str | None, typer.Option("--app", help="Your own app, as module:callable.")] = None,
@@ -220,6 +255,8 @@ def gameday(
                 out.print("  With a cache, which the rows above do not have:")
                 _show(_upright(outcome.cached, outcome.scenario.slow_seconds))
             for name in outcome.runs.apps:
+                if stacked := outcome.runs.sdk_retries(name):
+                    out.print(f"  {name}: {stacked} attempts were retries of the openai client itself")
                 for reason, count in outcome.runs.reasons(name)[:3]:
                     out.print(f"  {name}: {count} x {escape(reason)}")
             out.print(
@@ -254,6 +291,26 @@ def record(
         _print_json({**SCHEMA, "command": "record", "path": str(done.path), "interactions": done.interactions, "requests": done.requests})
     else:
         out.print(f"{done.interactions} interactions in {escape(str(done.path))}")
+
+
+@app.command()
+def matrix(
+    to: Annotated[Path | None, typer.Option(help="Write it here, as CSV.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the installed openai client makes of each fault: exception, attempts, silent or not."""
+    from llmlab.lab.matrix import as_csv
+    from llmlab.lab.matrix import matrix as measured
+
+    cells = measured()
+    if to is not None:
+        to.write_text(as_csv(cells), encoding="utf-8")
+    if as_json:
+        _print_json({**SCHEMA, "command": "matrix", "cells": [cell._asdict() for cell in cells]})
+    elif to is None:
+        import pandas as pd
+
+        _show(pd.DataFrame(cells))
 
 
 @app.command()

@@ -109,6 +109,9 @@ def test_a_question_of_a_megabyte_is_blocked_in_one_line(llmlab) -> None:  # typ
         (["gameday", "--app", "nothing"], "module:callable"),
         (["gameday", "--cases", "no-such-file.jsonl"], "no-such-file.jsonl"),
         (["bench", "--only", "luck"], "there is no budget 'luck'; there is: pipeline_plain"),
+        (["serve", "--fault", "Earthquake()"], "there is no fault 'Earthquake'"),
+        (["serve", "--host", "0.0.0.0"], "'0.0.0.0' can be reached by others: give a token"),
+        (["serve", "--port", "70000"], "less than or equal to 65535"),
         (["fly"], "No such command 'fly'"),
         (["ask"], "Missing argument"),
     ],
@@ -242,3 +245,36 @@ def test_a_game_day_draws_its_storm_strip_and_prices_each_fix(llmlab, tmp_path: 
     assert picture.read_bytes().startswith(b"\x89PNG")
     for words in ("What each fix does", "no fix", "stream, hedge", "With a cache", "stack, cache"):
         assert words in out
+
+
+@pytest.mark.parametrize(("words", "code", "said"), [(["--json"], 130, "stopped"), ([], 130, "in real time")])
+def test_serve_says_where_and_stops_on_an_interrupt(words: list[str], code: int, said: str) -> None:
+    import signal
+
+    fault = "LatencySpike(probability=1, seconds=0)"
+    words = [sys.executable, "-m", "llmlab.cli", "serve", "--port", "0", "--source", "simulator", "--seed", "3", "--fault", fault, *words]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        line = running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=20)
+    assert code == running.returncode
+    assert "" == out
+    assert said in err
+    assert "Traceback" not in err
+    if "--json" in words:
+        report = json.loads(line)
+        assert ["LatencySpike"] == [fault.partition("(")[0] for fault in report["faults"]]
+        assert {"schema_version": 1, "command": "serve", "seed": 3, "source": "simulator"}.items() <= report.items()
+        assert report["url"].startswith("http://127.0.0.1:")
+    else:
+        assert "export OPENAI_BASE_URL=http://127.0.0.1:" in line
+        assert "OPENAI_API_KEY=any" in line
+
+
+def test_serve_names_another_port_than_one_in_use(llmlab) -> None:  # type: ignore[no-untyped-def]
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        code, _, err = llmlab("serve", "--source", "simulator", "--port", str(port))
+    assert 2 == code
+    assert f"port {port} is in use; choose another, as in port={port + 1}" in err

@@ -283,6 +283,15 @@ def _reference_clock(sleeps: Callable[[], Any], times: int) -> tuple[Callable[[]
     return theirs, "looptime"
 
 
+@measures("serve")
+def served() -> Figure:
+    """What a simulator behind a real port answers to another process, on one core."""
+    from llmlab.lab.port_load import requests_per_second
+
+    rate = requests_per_second({"model": "gpt-4o", "messages": _messages()}, 3_000)
+    return Figure("serve", rate, "requests/s", None, None, 3_000, "", ">= 1,000")
+
+
 @measures("gameday")
 def gameday() -> Figure:
     """The whole game day, on real seconds."""

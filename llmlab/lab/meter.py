@@ -44,7 +44,8 @@ class Meter(httpx2.AsyncBaseTransport):
         clock = asyncio.get_running_loop().time
         stamp = self._stamper.stamp(request)
         records = self._records.setdefault(stamp.identity, [])
-        record = _Record(stamp, len(records), clock())
+        again = request.headers.get("x-stainless-retry-count", "0") != "0"
+        record = _Record(stamp, len(records), clock(), "sdk retry" if again else "wire")
         records.append(record)
         try:
             response = await self.inner.handle_async_request(request)
@@ -75,8 +76,8 @@ class Meter(httpx2.AsyncBaseTransport):
 class _Record:
     """One attempt while it is measured."""
 
-    def __init__(self, stamp: Stamp, ordinal: int, sent_at: float) -> None:
-        self._stamp, self._ordinal, self._sent_at = stamp, ordinal, sent_at
+    def __init__(self, stamp: Stamp, ordinal: int, sent_at: float, role: str) -> None:
+        self._stamp, self._ordinal, self._sent_at, self._role = stamp, ordinal, sent_at, role
         self.stream: _Metered | None = None
         self.event: Attempt | None = None
         self.source: str | None = None
@@ -101,7 +102,7 @@ class _Record:
         self.event = Attempt(
             request=self._stamp.identity,
             ordinal=self._ordinal,
-            role="wire",
+            role=self._role,
             model=self._stamp.model,
             snapshot=snapshot,
             source=self.source,

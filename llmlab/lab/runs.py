@@ -156,6 +156,10 @@ class Runs:
         counts = Counter(words.get(row.source, row.source or "unanswered") for row in self.rows)
         return ", ".join(f"{count} {word}" for word, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
+    def sdk_retries(self, app: str) -> int:
+        """Return how many attempts of `app` were retries of the client itself: below an app that tries again, too, the two multiply."""
+        return sum(attempt.role == "sdk retry" for name, attempt in self._attempts if name == app)
+
     def reasons(self, app: str) -> list[tuple[str, int]]:
         """Return why requests of `app` were not ok, and how many each, the commonest first."""
         return Counter(row.reason for row in self.rows if row.app == app and row.reason and row.status != "ok").most_common()

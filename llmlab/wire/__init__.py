@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from llmlab.wire.cassette import Cassette
     from llmlab.wire.chaos import Chaos
     from llmlab.wire.live import Live
+    from llmlab.wire.serving.server import serve
     from llmlab.wire.simulator import Simulator
 
 _HOME = {
@@ -16,9 +17,10 @@ _HOME = {
     "Chaos": "llmlab.wire.chaos",
     "Live": "llmlab.wire.live",
     "Simulator": "llmlab.wire.simulator",
+    "serve": "llmlab.wire.serving.server",
 }
 
-__all__ = ["Cassette", "Chaos", "Live", "Simulator"]
+__all__ = ["Cassette", "Chaos", "Live", "Simulator", "serve"]
 
 
 def __getattr__(name: str) -> object:

@@ -296,3 +296,10 @@ def test_runs_of_other_weather_are_not_added() -> None:
 def test_faults_are_a_list() -> None:
     with pytest.raises(BadInput, match="faults is a list"):
         llmlab.Lab(faults=SPIKES)  # type: ignore[arg-type]
+
+
+def test_the_retries_of_the_client_itself_are_told_apart() -> None:
+    lab = simulated(7, llmlab.faults.LatencySpike(probability=0.5, seconds=8.0))
+    runs = lab.run_all({"careful": llmlab.careful, "stack": llmlab.stack}, requests=20)
+    assert 0 < runs.sdk_retries("careful") == sum(row.attempts - 1 for row in runs.rows if row.app == "careful")
+    assert 0 == runs.sdk_retries("stack")

@@ -16,5 +16,5 @@ def test_the_names_are_sorted_and_listed() -> None:
 
 
 def test_a_name_that_does_not_exist_names_those_there_are() -> None:
-    with pytest.raises(AttributeError, match=r"llmlab\.wire has no 'Storm'; it has Cassette, Chaos, Live, Simulator"):
+    with pytest.raises(AttributeError, match=r"llmlab\.wire has no 'Storm'; it has Cassette, Chaos, Live, Simulator, serve"):
         wire.Storm  # noqa: B018
