@@ -23,7 +23,7 @@ _SMALL = (
     "a after all an any as at before each every for from if in it no not of on once our the there these they this to when we with you your"
 )
 _LOWER = frozenset(_SMALL.split())
-NAME = re.compile(r"(?<![.!?:] )(?<!^)\b[A-Z][a-z]{2,}\b")
+_NAME = re.compile(r"(?<![.!?:] )(?<!^)\b[A-Z][a-z]{2,}\b")
 _FLIPS = {"cannot": "can", "do not": "do", "does not": "does", "is not": "is", "are not": "are", "never": "always", "only": "also"}
 _TEMPLATES = {
     r"\b(?:how much|costs?|prices?|fee|pay)\b": "{Topic} costs ${n}9, taxes included.|The price is ${n}5; there are no other fees.",
@@ -93,7 +93,7 @@ def cited(sentence: str, name: str) -> str:
 def changed_fact(sentence: str, others: Sequence[str], draw: Draw) -> str:
     """Return `sentence` with one fact changed: a number or a name taken from `others` or invented, or a meaning turned round."""
     pool: list[str]
-    numbers, names = list(NUMBER.finditer(sentence)), list(NAME.finditer(sentence))
+    numbers, names = list(NUMBER.finditer(sentence)), list(_NAME.finditer(sentence))
     if numbers:
         match = pick(numbers, draw, "which number")
         pool = [number for other in others for number in NUMBER.findall(other) if number != match[0]]
@@ -103,7 +103,7 @@ def changed_fact(sentence: str, others: Sequence[str], draw: Draw) -> str:
         for before, after in (pair, pair[::-1]):
             if re.search(rf"\b{before}\b", sentence):
                 return re.sub(rf"\b{before}\b", after, sentence, count=1)
-    pool = [name for other in others for name in NAME.findall(other) if name not in sentence]
+    pool = [name for other in others for name in _NAME.findall(other) if name not in sentence]
     if names and pool:
         match = pick(names, draw, "which name")
         return sentence[: match.start()] + pick(pool, draw, "other name") + sentence[match.end() :]

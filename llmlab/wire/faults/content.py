@@ -18,9 +18,10 @@ from llmlab.wire.faults.content_base import Scene, _ContentFault, _TextFault
 from llmlab.wire.faults.content_json import fields_of, json_in
 from llmlab.wire.faults.plan import Plan, Sent
 from llmlab.wire.faults.retelling import Said
-from llmlab.wire.phrasing import NAME, cited, near_number
+from llmlab.wire.phrasing import cited, near_number
 
 _NUMBER = re.compile(r"(?<![\w.,-])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d{1,6})?(?!\w)")
+_NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,}\b")
 _CITED = re.compile(r"\[[\w][\w./:-]{0,63}\]")
 _LISTS = re.compile(r"citation|source|reference|document")
 _NAMES = ("Marlow", "Tamsin", "Orrin", "Velda")
@@ -139,14 +140,12 @@ class ChangedName(_ProseFault):
     """One proper name is another one, of the prompt's where it has others: the client notices nothing."""
 
     def change(self, text: str, scene: Scene) -> tuple[str, str] | None:
-        """Change a name that does not begin a sentence or a string."""
-        found = [
-            match for match in NAME.finditer(text) if text[match.start() - 1] not in '"[' and text[match.end() :][:1] not in ("]", '"')
-        ]
+        """Change a name within a sentence."""
+        found = list(_NAME.finditer(text))
         if not found:
             return None
         match = scene.pick(found, "which name")
-        others = list(dict.fromkeys(name for name in NAME.findall(scene.prompt) if name not in text)) or _NAMES
+        others = list(dict.fromkeys(name for name in _NAME.findall(scene.prompt) if name not in text)) or _NAMES
         new = scene.pick([name for name in others if name != match[0]], "other name")
         return text[: match.start()] + new + text[match.end() :], f"{new} instead of {match[0]}"
 
