@@ -57,12 +57,14 @@ class Race:
         self._route, self._failed = routes[0], 0
         self._next: tuple[float, str] | None = (self._now(), "primary")
         self._hedge_at: float | None = None
+        self._hedged = hedge is None
+        self._leaving: list[asyncio.Task[None]] = []
+        self._losers: list[Call] = []
         self._state, self._breaker = request.state, breaker
         if retry.max_extra is not None and retry.attempts > 1:
             self._state.retries.earn(retry.max_extra)
         if hedge is not None:
             self._state.hedges.earn(hedge.max_extra)
-            self._hedge_at = self._now() + hedge.delay(self._state.observed(routes[0].name))
         self._error: AttemptFailed | None = None
 
     async def winner(self) -> Call:
@@ -99,9 +101,9 @@ class Race:
         winner = self._winner
         if winner is not None:
             self._record(winner, "cancelled", "abandoned")
-        await _ended(dropped)
-        if winner is not None:
-            await winner.release()
+        await _ended([*self._leaving, *dropped])
+        for call in (*self._losers, *([winner] if winner is not None else [])):
+            await call.release()
 
     def _fits(self, route: Route, wait: float = 0.0, least: float = SHORTEST_ATTEMPT_SECONDS) -> bool:
         """Whether an attempt on `route` that starts after `wait` could show something before the deadline."""
@@ -117,7 +119,7 @@ class Race:
             if self._fits(self._route, least=0.0):
                 self._start(self._route, role)
         if self._hedge is not None and self._hedge_at is not None and self._hedge_at <= self._now():
-            self._hedge_at = None
+            self._hedge_at, self._hedged = None, True
             route = next((route for route in self._routes if route.name == self._hedge.route), self._route)
             if not self._fits(route):
                 self._request.notes.append("no hedge: it could not finish")
@@ -158,6 +160,11 @@ class Race:
         task.add_done_callback(_seen)
         self._count += 1
         self._running[task] = (call, route)
+        if not self._hedged and self._hedge is not None:  # the silence of the attempt that is waited for now
+            self._hedge_at = self._now() + self._hedge.delay(self._state.observed(route.name))
+            if request.deadline is not None and self._hedge_at >= request.deadline:
+                request.notes.append("no hedge: the deadline comes first")
+                self._hedge_at, self._hedged = None, True
 
     async def _wait(self) -> None:
         """Wait until something comes, or is due."""
@@ -193,17 +200,17 @@ class Race:
         (call, route), *late = winners
         self._winner, self._request.winner = call, (route, call)
         self._next = self._hedge_at = None
+        self._hedged = True
         trace = self._request.trace
         trace.committed = call.ordinal
         trace.committed_at = None if call.first_content_at is None else call.first_content_at - trace.began
         for one in (call, *(loser for loser, _ in late), *(loser for loser, _ in self._running.values())):
-            self._observe(one)
-        dropped = self._drop("lost the race")
+            if one is call or one.role != "hedge":  # a hedge that lost was cut off young: that says nothing
+                self._observe(one)
+        self._leaving = self._drop("lost the race")  # nobody waits for them before the first word is out
         for loser, _ in late:
             self._record(loser, "cancelled", "lost the race")
-        await _ended(dropped)
-        for loser, _ in late:
-            await loser.release()
+            self._losers.append(loser)
         return call
 
     def _plan(self, error: AttemptFailed) -> None:
