@@ -424,3 +424,8 @@ def test_a_short_answer_is_spared() -> None:
     assert WHOLE == seen(made("ReorderedChunks", after_tokens=7))[0].body, "nothing comes after it to overtake it"
     assert (CALM_WHOLE, []) == seen(made("ResetAfterBytes", bytes=len(BODY)), stream=False)
     assert WHOLE == seen(made("ResetAfterBytes", bytes=len(WHOLE)))[0].body
+
+
+def test_usage_that_was_not_asked_for_is_not_missing() -> None:
+    sent = Sent(post(), Stamp("", "chat", "gpt-4o", 0, {"stream": True}), 7, 0.0, 0.0)
+    assert "" == made("MissingUsage").strike(Plan(), sent)
