@@ -254,8 +254,12 @@ def gameday(
                 out.print("  What each fix does, beside no fix in the same weather, and its price:")
                 _show(fix_table(outcome.fixes, outcome.scenario.slow_seconds))
             if outcome.cached is not None:
-                out.print("  With a cache, which the rows above do not have:")
-                _show(_upright(outcome.cached.measures(outcome.scenario.slow_seconds), outcome.scenario.slow_seconds))
+                (found,) = outcome.cached.measures(outcome.scenario.slow_seconds).values()
+                told = ", ".join(
+                    f"{found[name].value or 0:.3f} {name.replace('_', ' ')}" for name in ("attempts_per_request", "usd_per_1000")
+                )
+                out.print(f"  With a cache, which the rows above do not have: {outcome.cached.sources}; {told}.")
+                out.print("  (Answers out of the cache are no independent observations: no interval.)")
             for name in outcome.runs.apps:
                 if stacked := outcome.runs.sdk_retries(name):
                     out.print(f"  {name}: {stacked} attempts were retries of the openai client itself")

@@ -243,7 +243,7 @@ def test_a_game_day_draws_its_storm_strip_and_prices_each_fix(llmlab, tmp_path: 
     code, out, _ = llmlab("gameday", "--scenario", "latency", "--requests", "20", "--picture", str(picture))
     assert 0 == code
     assert picture.read_bytes().startswith(b"\x89PNG")
-    for words in ("What each fix does", "no fix", "stream, hedge", "With a cache", "stack, cache"):
+    for words in ("What each fix does", "no fix", "stream, hedge", "With a cache", "no independent observations"):
         assert words in out
 
 

@@ -129,7 +129,7 @@ def report(outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], *, requests
                 "seeds": max(1, len(outcome.seeds)),
                 "apps": _apps(outcome.runs, outcome.measures()),
                 "fixes": _fixes(outcome),
-                "cached": _apps(outcome.cached, outcome.cached.measures(outcome.scenario.slow_seconds)) if outcome.cached else [],
+                "cached": _cached(outcome),
             }
             for outcome in outcomes
         ],
@@ -155,6 +155,15 @@ def _fixes(outcome: Outcome) -> list[dict[str, Any]]:
     changes = effects(outcome.fixes, slow_seconds=slow_seconds)
     told = {app: {"slow_change": _plain(found.difference), "verdict": found.verdict} for app, found in changes.items()}
     return [{**one, **told.get(one["app"], {})} for one in _apps(outcome.fixes, outcome.fixes.measures(slow_seconds))]
+
+
+def _cached(outcome: Outcome) -> list[dict[str, Any]]:
+    """Answers out of the cache are no independent observations, so nothing here has an interval."""
+    if outcome.cached is None:
+        return []
+    (told,) = _apps(outcome.cached, outcome.cached.measures(outcome.scenario.slow_seconds))
+    bare = {name: {**estimate, "low": None, "high": None} for name, estimate in told["measures"].items()}
+    return [{**told, "measures": bare, "sources": outcome.cached.sources}]
 
 
 def _plain(estimate: Estimate) -> dict[str, float | int | str | None]:

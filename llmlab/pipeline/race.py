@@ -57,7 +57,6 @@ class Race:
         self._route, self._failed = routes[0], 0
         self._next: tuple[float, str] | None = (self._now(), "primary")
         self._hedge_at: float | None = None
-        self._hedged = hedge is None
         self._leaving: list[asyncio.Task[None]] = []
         self._losers: list[Call] = []
         self._state, self._breaker = request.state, breaker
@@ -65,6 +64,10 @@ class Race:
             self._state.retries.earn(retry.max_extra)
         if hedge is not None:
             self._state.hedges.earn(hedge.max_extra)
+            self._hedge_at = self._now() + hedge.delay(self._state.observed(routes[0].name))
+            if request.deadline is not None and self._hedge_at >= request.deadline:
+                request.notes.append("no hedge: the deadline comes first")
+                self._hedge_at = None
         self._error: AttemptFailed | None = None
 
     async def winner(self) -> Call:
@@ -119,7 +122,7 @@ class Race:
             if self._fits(self._route, least=0.0):
                 self._start(self._route, role)
         if self._hedge is not None and self._hedge_at is not None and self._hedge_at <= self._now():
-            self._hedge_at, self._hedged = None, True
+            self._hedge_at = None
             route = next((route for route in self._routes if route.name == self._hedge.route), self._route)
             if not self._fits(route):
                 self._request.notes.append("no hedge: it could not finish")
@@ -160,11 +163,6 @@ class Race:
         task.add_done_callback(_seen)
         self._count += 1
         self._running[task] = (call, route)
-        if not self._hedged and self._hedge is not None:  # the silence of the attempt that is waited for now
-            self._hedge_at = self._now() + self._hedge.delay(self._state.observed(route.name))
-            if request.deadline is not None and self._hedge_at >= request.deadline:
-                request.notes.append("no hedge: the deadline comes first")
-                self._hedge_at, self._hedged = None, True
 
     async def _wait(self) -> None:
         """Wait until something comes, or is due."""
@@ -200,7 +198,6 @@ class Race:
         (call, route), *late = winners
         self._winner, self._request.winner = call, (route, call)
         self._next = self._hedge_at = None
-        self._hedged = True
         trace = self._request.trace
         trace.committed = call.ordinal
         trace.committed_at = None if call.first_content_at is None else call.first_content_at - trace.began
