@@ -153,7 +153,9 @@ def test_a_gate_sets_the_exit_status(llmlab, tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     name = f"gated_app_{code}"
     (tmp_path / f"{name}.py").write_text("import llmlab\nanswer = llmlab.naive\n")
-    found, out, _ = llmlab("gameday", "--app", f"{name}:answer", "--requests", "100", "--fail-under", gate, "--source", "simulator")
+    found, out, _ = llmlab(
+        "gameday", "--scenario", "latency", "--app", f"{name}:answer", "--requests", "100", "--fail-under", gate, "--source", "simulator"
+    )
     assert code == found, out
 
 
