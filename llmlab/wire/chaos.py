@@ -9,6 +9,7 @@ Notebook: 00_start_here.ipynb
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, NamedTuple
 
 import httpx2
@@ -121,28 +122,36 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
             request.extensions = {**request.extensions, TIMED: self if times else None}
         return plan
 
-    def _struck(self, plan: Plan, name: str, now: float) -> None:
+    def _struck(self, plan: Plan, name: str, now: float, effect: str = "") -> None:
         """Write into the journal that the fault `name` has changed the reply, once."""
         line = plan.told.pop(name, None)
         if line is not None:
-            self.journal.append(line._replace(at=now))
+            self.journal.append(line._replace(at=now, effect=effect or line.effect))
 
     def _opened(self, plan: Plan, response: httpx2.Response, now: float) -> tuple[Whole, list[Spoil]]:
         """Return the head of a stream as it is delivered, and what acts on its pieces."""
         head = Whole(response.status_code, list(response.headers.raw))
         spoils = []
         for name, spoil in plan.streams if head.status == 200 else ():
+            spoil.tell = partial(self._struck, plan, name, now)
+            if isinstance(response.stream, AsyncPieces | SyncPieces):
+                known = spoil.ahead(response.stream.pieces)
+                if known is not None:
+                    response.stream.pieces = known
+                    continue
             if spoil.open(head):
                 spoils.append(spoil)
-                self._struck(plan, name, now)
+                if not spoil.tells:
+                    self._struck(plan, name, now)
         return head, spoils
 
     def _rewritten(self, plan: Plan, response: httpx2.Response, body: bytes, now: float) -> Whole:
         """Return a reply in one piece as it is delivered."""
         whole = Whole(response.status_code, list(response.headers.raw), body)
         for name, change in plan.rewrites:
-            if change(whole):
-                self._struck(plan, name, now)
+            done = change(whole)
+            if done:
+                self._struck(plan, name, now, done if isinstance(done, str) else "")
         if whole.body is not body:
             whole.header("content-length", str(len(whole.body)))
         return whole

@@ -23,7 +23,7 @@ _SMALL = (
     "a after all an any as at before each every for from if in it no not of on once our the there these they this to when we with you your"
 )
 _LOWER = frozenset(_SMALL.split())
-_NAME = re.compile(r"(?<![.!?:] )(?<!^)\b[A-Z][a-z]{2,}\b")
+NAME = re.compile(r"(?<![.!?:] )(?<!^)\b[A-Z][a-z]{2,}\b")
 _FLIPS = {"cannot": "can", "do not": "do", "does not": "does", "is not": "is", "are not": "are", "never": "always", "only": "also"}
 _TEMPLATES = {
     r"\b(?:how much|costs?|prices?|fee|pay)\b": "{Topic} costs ${n}9, taxes included.|The price is ${n}5; there are no other fees.",
@@ -93,24 +93,25 @@ def cited(sentence: str, name: str) -> str:
 def changed_fact(sentence: str, others: Sequence[str], draw: Draw) -> str:
     """Return `sentence` with one fact changed: a number or a name taken from `others` or invented, or a meaning turned round."""
     pool: list[str]
-    numbers, names = list(NUMBER.finditer(sentence)), list(_NAME.finditer(sentence))
+    numbers, names = list(NUMBER.finditer(sentence)), list(NAME.finditer(sentence))
     if numbers:
         match = pick(numbers, draw, "which number")
         pool = [number for other in others for number in NUMBER.findall(other) if number != match[0]]
-        new = pick(pool, draw, "other number") if pool and draw("borrow") < 0.5 else _near(match[0], draw)
+        new = pick(pool, draw, "other number") if pool and draw("borrow") < 0.5 else near_number(match[0], draw)
         return sentence[: match.start()] + new + sentence[match.end() :]
     for pair in _FLIPS.items():
         for before, after in (pair, pair[::-1]):
             if re.search(rf"\b{before}\b", sentence):
                 return re.sub(rf"\b{before}\b", after, sentence, count=1)
-    pool = [name for other in others for name in _NAME.findall(other) if name not in sentence]
+    pool = [name for other in others for name in NAME.findall(other) if name not in sentence]
     if names and pool:
         match = pick(names, draw, "which name")
         return sentence[: match.start()] + pick(pool, draw, "other name") + sentence[match.end() :]
     return sentence.rstrip(".") + ", at no extra cost."
 
 
-def _near(number: str, draw: Draw) -> str:
+def near_number(number: str, draw: Draw) -> str:
+    """Return another number that is written in the same way."""
     value = float(number.replace(",", ""))
     new = pick((value * 2, value + 5, value + 10, max(1.0, value / 2), value * 1.5), draw, "near number")
     new += new == value

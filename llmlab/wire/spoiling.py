@@ -16,6 +16,15 @@ from llmlab.wire.transport import FAILURES, pause, real_time, timeout_error
 _EVENT_ENDS = re.compile(rb"\n\n|\r\n\r\n|\r\r")
 
 
+def split_events(data: bytes) -> tuple[list[bytes], bytes]:
+    """Return the whole events in `data`, each with the empty line that ends it, and what is left."""
+    begun, events = 0, []
+    for match in _EVENT_ENDS.finditer(data):
+        events.append(data[begun : match.end()])
+        begun = match.end()
+    return events, data[begun:]
+
+
 class _Layer:
     """One spoil, and what it must wait for to see whole events."""
 
@@ -25,11 +34,7 @@ class _Layer:
     def _pieces(self, chunk: bytes) -> Sequence[bytes]:
         if not self._spoil.whole_events or (not self._rest and 2 < len(chunk) == chunk.find(b"\n\n") + 2 and b"\r" not in chunk):
             return (chunk,)  # one whole event: nearly always
-        data, begun, pieces = self._rest + chunk, 0, []
-        for match in _EVENT_ENDS.finditer(data):
-            pieces.append(data[begun : match.end()])
-            begun = match.end()
-        self._rest = data[begun:]
+        pieces, self._rest = split_events(self._rest + chunk)
         return pieces
 
     def steps(self, steps: Sequence[Step]) -> list[Step]:

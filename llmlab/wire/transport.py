@@ -192,11 +192,13 @@ def _whole(reply: Reply) -> bytes:
 class _Pieces:
     """Goes through a reply's pieces: says how long to wait for the next one, and what comes then."""
 
+    pieces: Sequence[Piece]
+    """Those of the reply; may be exchanged before the first is read."""
     due: float
     """When the last piece arrived, or would have if nobody had read late (on the clock in use)."""
 
     def __init__(self, reply: Reply, sent: float, limit: float | None, request: httpx2.Request) -> None:
-        self._pieces, self._failure = reply.pieces, reply.failure
+        self.pieces, self._failure = reply.pieces, reply.failure
         self._sent, self._limit, self._request = sent, limit, request
         self._read = 0
         self.due = sent + reply.headers_at
@@ -204,8 +206,8 @@ class _Pieces:
     def _next(self, now: float) -> tuple[float, bytes | httpx2.TransportError | None]:
         """Return how long to wait, and what comes then: bytes, an error, or None at the end. It is not taken before `_take`."""
         outcome: bytes | httpx2.TransportError | None
-        if self._read < len(self._pieces):
-            at, outcome = self._pieces[self._read]
+        if self._read < len(self.pieces):
+            at, outcome = self.pieces[self._read]
         elif self._failure is not None:
             at, outcome = self._failure.at, failure_error(self._failure, self._request)
         else:
@@ -225,7 +227,7 @@ class _Pieces:
         return outcome
 
     def _drop(self) -> None:
-        self._pieces, self._failure = (), None
+        self.pieces, self._failure = (), None
 
 
 class AsyncPieces(_Pieces, httpx2.AsyncByteStream):

@@ -38,5 +38,9 @@ def catalogue() -> Catalogue:
         package, _, family = kind.__module__.rpartition(".")
         if package == "llmlab.wire.faults":
             own = ", ".join(f"{part.name}={part.default!r}" for part in fields(kind) if part.name not in shared)
-            entries.append(Entry(name, "over time" if kind.over_time else family, (kind.__doc__ or "").strip().split("\n")[0], own))
+            entries.append(
+                Entry(
+                    name, "over time" if kind.over_time else family.removesuffix("_json"), (kind.__doc__ or "").strip().split("\n")[0], own
+                )
+            )
     return Catalogue(sorted(entries, key=lambda entry: (entry.family, entry.name)))

@@ -123,8 +123,8 @@ class End(NamedTuple):
 
 
 Step = bytes | Silence | Break | End
-Rewrite = Callable[[Whole], bool]
-"""Changes a reply in one piece; False where it left it alone, and so is no fault that struck."""
+Rewrite = Callable[[Whole], bool | str]
+"""Changes a reply in one piece, and may say for the journal what it did; False or empty where it left it alone, and so did not strike."""
 
 
 class Spoil:
@@ -132,6 +132,17 @@ class Spoil:
 
     whole_events = True
     """Whether `feed` gets whole events, each with the empty line that ends it, or chunks as the transport cut them."""
+    tells = False
+    """Whether it calls `tell` with what it did, if it did anything; else it has struck once it was opened."""
+    tell: Callable[[str], None]
+    """Set before `ahead` and `open`."""
+
+    def ahead(self, pieces: Sequence[Piece]) -> Sequence[Piece] | None:
+        """Return what is sent where all that comes is known beforehand, with its times; None: it is to be fed, piece by piece.
+
+        So who must know the end before the beginning can keep the times. It acts before those that are fed.
+        """
+        return None
 
     def open(self, head: Whole) -> bool:
         """Look at the reply's head, and change its headers if need be; False spares this stream."""
