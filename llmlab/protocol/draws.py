@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import TypeVar
 
@@ -29,9 +30,29 @@ def uniform(*key: object) -> float:
     Returns:
         One of 2**52 equally spaced values, never 0 or 1, so that every inverse CDF is finite.
     """
-    text = "\x1f".join(map(str, key)).encode("utf-8", "surrogatepass")
-    bits = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 12
-    return (bits + 0.5) / 2**52
+    return _uniform(hashlib.blake2b(key_bytes(*key), digest_size=8))
+
+
+def key_bytes(*key: object) -> bytes:
+    """Return what is hashed of `key`."""
+    return "\x1f".join(map(str, key)).encode("utf-8", "surrogatepass")
+
+
+def _uniform(hashed: hashlib.blake2b) -> float:
+    return ((int.from_bytes(hashed.digest(), "big") >> 12) + 0.5) / 2**52
+
+
+@lru_cache(maxsize=4096)
+def prefixed(*prefix: object) -> Callable[[bytes], float]:
+    """Return a `uniform` whose key begins with `prefix`, hashed once; it takes the rest as `key_bytes` gives it."""
+    begun = hashlib.blake2b(key_bytes(*prefix, ""), digest_size=8)
+
+    def rest(key: bytes) -> float:
+        hashed = begun.copy()
+        hashed.update(key)
+        return _uniform(hashed)
+
+    return rest
 
 
 def choice(options: Sequence[T], *key: object) -> T:

@@ -12,13 +12,29 @@ import asyncio
 from typing import Any, NamedTuple
 
 import httpx2
+from pydantic_core import to_json
 
 from llmlab.errors import BadInput
-from llmlab.protocol.identity import Stamper
-from llmlab.wire.faults.base import Fault, Timing
+from llmlab.protocol.identity import EXTENSION, Stamper
+from llmlab.wire.faults.base import Fault
 from llmlab.wire.faults.latency import Latency
+from llmlab.wire.faults.plan import Plan, Sent, Spoil, Whole
 from llmlab.wire.pacing import AsyncPaced, SyncPaced, headers_due, whole_due
-from llmlab.wire.transport import TIMED, pause, read_timeout, real_time, refuse_in_simulation, timeout_error
+from llmlab.wire.spoiling import AsyncSpoiled, SyncSpoiled
+from llmlab.wire.transport import (
+    TIMED,
+    AsyncPieces,
+    Failure,
+    Piece,
+    Planned,
+    Reply,
+    SyncPieces,
+    pause,
+    read_timeout,
+    real_time,
+    refuse_in_simulation,
+    timeout_error,
+)
 
 
 class Injection(NamedTuple):
@@ -64,50 +80,102 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
                 raise BadInput(f"two faults are named {name!r}; give one of them a name of its own, as in {name}(name='second', ...)")
         self.inner: Any = inner
         self.faults, self.seed = faults, seed
+        self._armed = [fault for fault in faults if fault.probability > 0]
         self._timed = any(isinstance(fault, Latency) for fault in faults)
         self._stamper = Stamper()
         self.journal: list[Injection] = []
+        self._memory: dict[str, Any] = {}
+        self._began: float | None = None
 
     def reset(self) -> None:
-        """Forget the journal and what was counted."""
+        """Forget the journal and what was counted, charged and remembered; the next request is the first."""
         self.journal.clear()
         self._stamper.reset()
+        self._memory.clear()
+        self._began = None
 
-    def _plan(self, request: httpx2.Request, now: float) -> Timing | None:
-        """Return what the faults that strike ask for, or None where none does; write it into the journal."""
+    def _plan(self, request: httpx2.Request, now: float) -> Plan | None:
+        """Return what the faults that strike ask for, or None where none does."""
+        if self._began is None or now < self._began:  # the first request, or the first on another loop, whose clock began anew
+            self._began = now
+            self._memory.clear()
         stamp = self._stamper.stamp(request)
+        sent = Sent(request, stamp, self.seed, now - self._began, now, self._memory)
         timed_outside = request.extensions.get(TIMED) not in (None, self)
-        timing = None
-        for fault in self.faults:
-            if timed_outside and isinstance(fault, Latency):
+        plan = None
+        for fault in self._armed:
+            if not fault.fires(sent) or (timed_outside and isinstance(fault, Latency)):
                 continue
-            if fault.fires(self.seed, stamp):
-                timing = timing or Timing()
-                effect = fault.delay(timing, self.seed, stamp)
-                self.journal.append(Injection(now, stamp.identity, stamp.ordinal, stamp.model, fault.name, effect))
+            plan = plan or Plan(stamp.body)
+            plan.strikes(fault.name)
+            effect = fault.strike(plan, sent)
+            if effect:
+                line = Injection(now, stamp.identity, stamp.ordinal, stamp.model, fault.name, effect)
+                if plan.waits_for_reply:
+                    plan.told[fault.name] = line
+                else:
+                    self.journal.append(line)
         if self._timed and not timed_outside:
-            request.extensions = {**request.extensions, TIMED: self if timing is not None and timing.first_at is not None else None}
-        return timing
+            times = plan is not None and plan.timed and plan.timing.first_at is not None
+            request.extensions = {**request.extensions, TIMED: self if times else None}
+        return plan
+
+    def _struck(self, plan: Plan, name: str, now: float) -> None:
+        """Write into the journal that the fault `name` has changed the reply, once."""
+        line = plan.told.pop(name, None)
+        if line is not None:
+            self.journal.append(line._replace(at=now))
+
+    def _opened(self, plan: Plan, response: httpx2.Response, now: float) -> tuple[Whole, list[Spoil]]:
+        """Return the head of a stream as it is delivered, and what acts on its pieces."""
+        head = Whole(response.status_code, list(response.headers.raw))
+        spoils = []
+        for name, spoil in plan.streams if head.status == 200 else ():
+            if spoil.open(head):
+                spoils.append(spoil)
+                self._struck(plan, name, now)
+        return head, spoils
+
+    def _rewritten(self, plan: Plan, response: httpx2.Response, body: bytes, now: float) -> Whole:
+        """Return a reply in one piece as it is delivered."""
+        whole = Whole(response.status_code, list(response.headers.raw), body)
+        for name, change in plan.rewrites:
+            if change(whole):
+                self._struck(plan, name, now)
+        if whole.body is not body:
+            whole.header("content-length", str(len(whole.body)))
+        return whole
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer on the loop's clock."""
         await request.aread()
         clock = asyncio.get_running_loop().time
         sent = clock()
-        timing = self._plan(request, sent)
-        response: httpx2.Response = await self.inner.handle_async_request(request)
-        if timing is None:
+        plan = self._plan(request, sent)
+        response: httpx2.Response
+        if plan is None:
+            response = await self.inner.handle_async_request(request)
             return response
+        response = httpx2.Response(0)
         limit = read_timeout(request)
         stream: Any
         try:
+            response = await _behind(self.inner, plan).handle_async_request(_inward(request, plan))
+            if not plan.reaches_reply:
+                return response
             if _streams(response):
-                due = headers_due(timing, sent, clock())
-                stream = AsyncPaced(response.stream, timing, sent, due, limit, request)
+                due, stream = clock(), response.stream
+                if plan.timed:
+                    due = headers_due(plan.timing, sent, due)
+                    stream = AsyncPaced(stream, plan.timing, sent, due, limit, request)
+                head, spoils = self._opened(plan, response, clock())
+                if spoils or plan.afterwards:
+                    stream = AsyncSpoiled(stream, spoils, limit, request, plan.over)
             else:
                 body = b"".join([part async for part in response.stream])  # type: ignore[union-attr]
-                due = whole_due(timing, sent, clock(), body)
-                stream = httpx2.ByteStream(body)
+                due = _whole_due(plan, sent, clock(), body)
+                head = self._rewritten(plan, response, body, clock())
+                stream = httpx2.ByteStream(head.body) if head.error is None else AsyncPieces(_broken(head), clock(), limit, request)
                 await response.aclose()
             late = limit is not None and due - sent > limit
             wait = (sent + limit if late else due) - clock()  # type: ignore[operator]
@@ -116,39 +184,55 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
             if late:
                 raise timeout_error(limit, "the response", request)  # type: ignore[arg-type]
         except BaseException:
+            plan.over(clock())
             await response.aclose()
             raise
-        return _rewrap(response, stream)
+        if not _streams(response):
+            plan.over(clock())
+        return httpx2.Response(head.status, headers=head.headers, stream=stream, extensions=response.extensions)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer on the real clock."""
         refuse_in_simulation()
         request.read()
         sent = real_time()
-        timing = self._plan(request, sent)
-        response: httpx2.Response = self.inner.handle_request(request)
-        if timing is None:
+        plan = self._plan(request, sent)
+        response: httpx2.Response
+        if plan is None:
+            response = self.inner.handle_request(request)
             return response
+        response = httpx2.Response(0)
         limit = read_timeout(request)
         stream: Any
         try:
+            response = _behind(self.inner, plan).handle_request(_inward(request, plan))
+            if not plan.reaches_reply:
+                return response
             if _streams(response):
-                due = headers_due(timing, sent, real_time())
-                stream = SyncPaced(response.stream, timing, sent, due, limit, request)
+                due, stream = real_time(), response.stream
+                if plan.timed:
+                    due = headers_due(plan.timing, sent, due)
+                    stream = SyncPaced(stream, plan.timing, sent, due, limit, request)
+                head, spoils = self._opened(plan, response, real_time())
+                if spoils or plan.afterwards:
+                    stream = SyncSpoiled(stream, spoils, limit, request, plan.over)
             else:
                 body = b"".join(response.stream)  # type: ignore[arg-type]
-                due = whole_due(timing, sent, real_time(), body)
-                stream = httpx2.ByteStream(body)
+                due = _whole_due(plan, sent, real_time(), body)
+                head = self._rewritten(plan, response, body, real_time())
+                stream = httpx2.ByteStream(head.body) if head.error is None else SyncPieces(_broken(head), real_time(), limit, request)
                 response.close()
             late = limit is not None and due - sent > limit
-            wait = (sent + limit if late else due) - real_time()  # type: ignore[operator]
-            pause(wait)
+            pause((sent + limit if late else due) - real_time())  # type: ignore[operator]
             if late:
                 raise timeout_error(limit, "the response", request)  # type: ignore[arg-type]
         except BaseException:
+            plan.over(real_time())
             response.close()
             raise
-        return _rewrap(response, stream)
+        if not _streams(response):
+            plan.over(real_time())
+        return httpx2.Response(head.status, headers=head.headers, stream=stream, extensions=response.extensions)
 
     async def aclose(self) -> None:
         """Close the transport behind."""
@@ -166,5 +250,40 @@ def _streams(response: httpx2.Response) -> bool:
     return response.headers.get("content-type", "").startswith("text/event-stream")
 
 
-def _rewrap(response: httpx2.Response, stream: Any) -> httpx2.Response:
-    return httpx2.Response(response.status_code, headers=response.headers.raw, stream=stream, extensions=response.extensions)
+class _Instead(Planned):
+    """Answers what a fault has decided."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def plan(self, request: httpx2.Request, now: float) -> Reply:
+        return self._reply
+
+
+def _behind(inner: Any, plan: Plan) -> Any:
+    """Return who answers: the transport behind, or a fault instead of it."""
+    return inner if plan.instead is None else _Instead(plan.instead)
+
+
+def _inward(request: httpx2.Request, plan: Plan) -> httpx2.Request:
+    """Return the request that goes in: `request` itself, unless a fault has changed it."""
+    if plan.extensions:
+        request.extensions = {**request.extensions, **plan.extensions}
+    stamp = request.extensions[EXTENSION]
+    if plan.body is stamp.body:
+        return request
+    headers = [(name, value) for name, value in request.headers.raw if name.lower() not in (b"content-length", b"transfer-encoding")]
+    extensions = {**request.extensions, EXTENSION: stamp._replace(body=plan.body)}
+    return httpx2.Request(request.method, request.url, headers=headers, content=to_json(plan.body), extensions=extensions)
+
+
+def _whole_due(plan: Plan, sent: float, came: float, body: bytes) -> float:
+    """Return when a reply in one piece is delivered. A fault that answers by itself has times of its own, to which only a delay is added."""
+    if not plan.timed:
+        return came
+    return whole_due(plan.timing, sent, came, body) if plan.instead is None else came + plan.timing.before_headers
+
+
+def _broken(head: Whole) -> Reply:
+    assert head.error is not None
+    return Reply(head.status, pieces=[Piece(0.0, head.body)] if head.body else (), failure=Failure(0.0, *head.error))

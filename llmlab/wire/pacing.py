@@ -13,14 +13,10 @@ from typing import Any
 
 import httpx2
 
-from llmlab.protocol.chunks import content_index, parsed, usage_of
+from llmlab.protocol.chunks import parsed, usage_of
 from llmlab.protocol.sse import Events
-from llmlab.wire.faults.base import Timing
+from llmlab.wire.faults.plan import Timing, choice_of
 from llmlab.wire.transport import pause, real_time, timeout_error
-
-_USUAL = b'"choices":[{"index":0,"delta":{"content":"'
-"""How an event with text begins on OpenAI's wire; it cannot stand within a JSON text, where quotes are escaped. Most need no parsing."""
-_EMPTY = (b'"', b"")
 
 
 def headers_due(timing: Timing, sent: float, came: float) -> float:
@@ -31,7 +27,12 @@ def headers_due(timing: Timing, sent: float, came: float) -> float:
         sent: When the request was sent (in seconds on the clock in use).
         came: When the headers came from behind.
     """
-    return max(came, sent + (timing.first_at or 0.0)) + timing.before_headers
+    return stretched(timing, sent, max(came, sent + (timing.first_at or 0.0))) + timing.before_headers
+
+
+def stretched(timing: Timing, sent: float, came: float) -> float:
+    """Return when what came at `came` comes from one who takes `timing.stretch` times as long."""
+    return came if timing.stretch == 1 else sent + (came - sent) * timing.stretch
 
 
 def whole_due(timing: Timing, sent: float, came: float, body: bytes) -> float:
@@ -46,6 +47,7 @@ def whole_due(timing: Timing, sent: float, came: float, body: bytes) -> float:
     tokens = _tokens_of_longest(body) if timing.counts_tokens else 0
     if timing.first_at is not None:
         came = max(came, sent + timing.first_at + tokens * timing.per_token)
+    came = stretched(timing, sent, came)
     gaps = math.fsum(map(timing.gap, range(1, tokens))) if timing.gaps else 0.0
     return came + timing.before_headers + timing.before_content + gaps + timing.wobble(0)
 
@@ -58,15 +60,6 @@ def _tokens_of_longest(body: bytes) -> int:
         return 0
     choices = reply.get("choices")
     return math.ceil(usage["completion_tokens"] / (len(choices) if isinstance(choices, list) and choices else 1))
-
-
-def _choice(field: bytes) -> int | None:
-    """Return the index of the choice to which an event brings content, or None where it brings none."""
-    at = field.find(_USUAL)
-    if at >= 0 and field[at + len(_USUAL) : at + len(_USUAL) + 1] not in _EMPTY:
-        return 0
-    event = parsed(field)
-    return None if event is None else content_index(event)
 
 
 class _Paced:
@@ -84,6 +77,7 @@ class _Paced:
     def __init__(self, inner: Any, timing: Timing, sent: float, due: float, limit: float | None, request: httpx2.Request) -> None:
         self._inner, self._timing, self._limit, self._request = inner, timing, limit, request
         self._has_due = hasattr(inner, "due")
+        self._sent, self._stretches = sent, timing.stretch != 1 and (self._has_due or timing.first_at is not None)
         self._first_due = None if timing.first_at is None else sent + timing.first_at
         self._per_token, self._gaps, self._wobbles = timing.per_token, timing.gaps, timing.wobbles
         self._events = Events() if timing.counts_tokens else None
@@ -96,7 +90,7 @@ class _Paced:
         before = self._added
         if self._events is not None:
             for field in self._events.feed(data):
-                choice = _choice(field)
+                choice = choice_of(field)
                 if choice is None:
                     continue
                 token = self._tokens[choice] = self._tokens.get(choice, -1) + 1
@@ -115,6 +109,8 @@ class _Paced:
                 timed += self._token * self._per_token
             if timed > due:
                 due = timed
+        if self._stretches:
+            due += (due - self._added - self._sent) * (self._timing.stretch - 1)
         if self._wobbles:
             due += self._timing.wobble(self._chunk)
             self._chunk += 1
@@ -125,7 +121,7 @@ class _Paced:
     def _failure_due(self, error: httpx2.TransportError) -> float:
         """Return when a failure of the stream behind is delivered; the client's own clocks are not put off."""
         if self._has_due and not isinstance(error, httpx2.TimeoutException):
-            self.due = max(self.due, self._inner.due + self._added)
+            self.due = max(self.due, stretched(self._timing, self._sent, self._inner.due) + self._added)
         return self.due
 
     def _patience(self, limit: float, began: float, due: float) -> tuple[float, httpx2.ReadTimeout | None]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from llmlab.errors import BadInput, UnknownName
 from llmlab.protocol.identity import Stamp
 from llmlab.wire import faults
 from llmlab.wire.faults import FAULTS, Fault, Jitter, Latency, LatencySpike, SlowDecode, SlowFirstToken, Stall, Timing, fault_named
+from llmlab.wire.faults.plan import Sent
 from llmlab.wire.faults.parse import parse
 from llmlab.wire.latency import PRESETS, preset
 
@@ -20,6 +22,13 @@ OURS = [Jitter, Latency, LatencySpike, SlowDecode, SlowFirstToken, Stall]
 
 def stamp(number: int = 0, ordinal: int = 0) -> Stamp:
     return Stamp(f"q{number:03}/0", "chat", "gpt-4o", ordinal, {})
+
+
+def sent(
+    number: int = 0, ordinal: int = 0, seed: int = 7, model: str = "gpt-4o", at: float = 0.0, host: str = "a.test", **body: Any
+) -> Sent:
+    where = stamp(number, ordinal)._replace(model=model, body=body)
+    return Sent(httpx2.Request("POST", f"https://{host}/v1/chat/completions"), where, seed, at, at)
 
 
 def asked(fault: Fault, where: Stamp | None = None) -> Timing:
@@ -108,20 +117,20 @@ def test_a_repr_can_be_pasted_back(expected: str, fault: Fault) -> None:
 @given(st.integers(), st.integers(0, 5000), st.integers(0, 5), st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_probability_fires_for_the_same_attempts_and_more(seed: int, number: int, ordinal: int, p: float, q: float) -> None:
     low, high = sorted((p, q))
-    if LatencySpike(probability=low).fires(seed, stamp(number, ordinal)):
-        assert LatencySpike(probability=high).fires(seed, stamp(number, ordinal))
+    if LatencySpike(probability=low).fires(sent(number, ordinal, seed=seed)):
+        assert LatencySpike(probability=high).fires(sent(number, ordinal, seed=seed))
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.04, 0.5, 1.0, 1, 0])
 def test_a_fault_fires_for_its_share_of_attempts(probability: float) -> None:
     fault, n = LatencySpike(probability=probability), 5000
-    share = sum(fault.fires(7, stamp(number)) for number in range(n)) / n
+    share = sum(fault.fires(sent(number)) for number in range(n)) / n
     assert probability == pytest.approx(share, abs=3.3 * math.sqrt(probability * (1 - probability) / n))
 
 
 def test_faults_of_other_names_seeds_and_ordinals_fire_for_others() -> None:
     def struck(fault: Fault, seed: int = 7, ordinal: int = 0) -> list[bool]:
-        return [fault.fires(seed, stamp(number, ordinal)) for number in range(500)]
+        return [fault.fires(sent(number, ordinal, seed=seed)) for number in range(500)]
 
     one, other = LatencySpike(probability=0.5), LatencySpike(probability=0.5, name="second")
     assert struck(one) == struck(LatencySpike(probability=0.5, seconds=9))
@@ -210,7 +219,7 @@ def test_the_package_lists_them_in_order() -> None:
 
 def test_the_first_attempts_alone_can_be_struck() -> None:
     fault = LatencySpike(probability=1.0).first(2)
-    assert [True, True, False, False] == [fault.fires(7, stamp(0, ordinal)) for ordinal in range(4)]
+    assert [True, True, False, False] == [fault.fires(sent(0, ordinal)) for ordinal in range(4)]
     assert "LatencySpike(probability=1.0, first_attempts=2)" == repr(fault)
 
 
@@ -223,16 +232,16 @@ def test_there_is_no_attempt_before_the_first(attempts: Any) -> None:
 @pytest.mark.parametrize("model", ["gpt-4o", "main"])
 def test_one_model_alone_can_be_struck(model: str) -> None:
     fault = LatencySpike(probability=1.0).on(model=model)
-    assert fault.fires(7, stamp())
-    assert not fault.fires(7, stamp()._replace(model="gpt-4o-mini"))
+    assert fault.fires(sent())
+    assert not fault.fires(sent(model="gpt-4o-mini"))
     assert f"LatencySpike(probability=1.0, model={model!r})" == repr(fault)
 
 
 @given(st.integers(), st.integers(0, 5000), st.integers(0, 3))
 def test_narrowing_a_fault_moves_no_draw(seed: int, number: int, ordinal: int) -> None:
     fault = LatencySpike(probability=0.5)
-    expected = fault.fires(seed, stamp(number, ordinal))
-    assert expected == fault.on(model="main").first(4).fires(seed, stamp(number, ordinal))
+    expected = fault.fires(sent(number, ordinal, seed=seed))
+    assert expected == fault.on(model="main").first(4).fires(sent(number, ordinal, seed=seed))
 
 
 # From text

@@ -1,50 +1,35 @@
-"""What a fault is, and the plan of times that the latency faults write into."""
+"""What a fault is: a name, attributes with units, a probability, and which attempts it strikes.
+
+A fault is a frozen dataclass below `Fault`. If it fires for an attempt (`sent`), its `strike(plan, sent)` writes into the attempt's `plan`,
+without I/O and without a clock, and returns what it asked for, in words for the journal; an empty text means that it did nothing. Chaos
+carries the plan out. Draws are `sent.draw(self.name, "purpose", ...)` and no others. There are six kinds of effects:
+
+- late: `plan.timing.before_headers += 4.0` (a fault of times alone may write `delay(timing, seed, stamp)` instead of `strike`);
+- refuse: `plan.answer(503, [(b"content-type", b"text/html")], b"<html>...", seconds=0.05)`: nobody behind is asked;
+- break before the headers: `plan.fail("ConnectError", "refused", seconds=0.01)`; the client's timeouts are honored;
+- change a reply in one piece: `plan.rewrite(change)` with `change(whole: Whole) -> bool`, which sets whole.body, .status, .header(), .error;
+- change a stream: `plan.spoil(spoil)` with an object of a class below `Spoil`: `open(head)`, `feed(piece) -> [bytes | Silence(seconds) |
+  Break() | End()]`, `end()`; it sees whole events, or raw chunks with `whole_events = False`. Answers with a status other than 200 pass;
+- change the request that goes in: `plan.body = {**plan.body, "messages": [...]}` (its JSON; make a new object, never change the old one).
+
+Each of them composes with those of the faults before it, in the order given; the first that refuses or breaks is the only one. What acts on
+a reply stands in the journal when a reply came that it changed: a fault may call both `rewrite` and `spoil`, and strikes whichever comes.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 from llmlab.errors import BadInput, UnknownName
-from llmlab.protocol.draws import uniform
+from llmlab.protocol.draws import prefixed
 from llmlab.protocol.identity import Stamp
 from llmlab.protocol.models import resolve
+from llmlab.wire.faults.plan import Plan, Sent, Timing
 
 FAULTS: dict[str, type[Fault]] = {}
 """Every fault by the name that users type."""
-
-
-@dataclass(slots=True)
-class Timing:
-    """When the parts of one answer arrive: what the faults that fired have asked for, together."""
-
-    first_at: float | None = None
-    """The whole answer's times are set: first token (in seconds after sending), ..."""
-    per_token: float = 0.0
-    """... and then this long a token (in seconds)."""
-    before_headers: float = 0.0
-    """Added before the headers (in seconds)."""
-    before_content: float = 0.0
-    """Added between the headers and the first content (in seconds)."""
-    gaps: list[Callable[[int], float]] = field(default_factory=list)
-    """Seconds added before token number n (from 1; the first content is token 0), and so to all after it."""
-    wobbles: list[Callable[[int], float]] = field(default_factory=list)
-    """Seconds by which chunk n alone is late."""
-
-    @property
-    def counts_tokens(self) -> bool:
-        """Whether any of it depends on the tokens of the answer."""
-        return self.first_at is not None or self.before_content > 0 or bool(self.gaps)
-
-    def gap(self, token: int) -> float:
-        """Return the seconds added before token number `token`."""
-        return self.gaps[0](token) if len(self.gaps) == 1 else math.fsum(gap(token) for gap in self.gaps)
-
-    def wobble(self, chunk: int) -> float:
-        """Return the seconds by which chunk number `chunk` alone is late."""
-        return math.fsum(wobble(chunk) for wobble in self.wobbles)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -52,7 +37,7 @@ class Fault:
     """Something that goes wrong with one attempt.
 
     Whether it fires is a keyed draw: the same seed, request and attempt meet it again. A higher probability fires for the same attempts and
-    more.
+    more. The attempts of a request to a model count from 1.
     """
 
     over_time: ClassVar[bool] = False
@@ -63,63 +48,155 @@ class Fault:
     """Share of attempts that it strikes (0 to 1)."""
     first_attempts: int | None = None
     """Strikes no more than the first so many attempts of a request to a model; None: any of them."""
+    attempt: int | None = None
+    """Strikes this attempt only (from 1); None: any of them."""
+    pattern: tuple[bool, ...] = ()
+    """Whether it may strike the first attempt, the second, ..., and none after these; empty: any of them."""
+    window: tuple[float, float] | None = None
+    """Strikes attempts sent from the first time until before the second (in seconds after the first request); None: at any time."""
     model: str = ""
     """Strikes attempts to this model only (a name or an alias); empty: to any."""
+    host: str = ""
+    """Strikes attempts to this host only, as in api.openai.com; empty: to any."""
+    stream: bool | None = None
+    """Strikes attempts that ask for a stream (True) or for one piece (False) only; None: both."""
 
     def __init_subclass__(cls) -> None:
-        FAULTS[cls.__name__] = cls
+        if not cls.__name__.startswith("_"):
+            FAULTS[cls.__name__] = cls
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise BadInput(f"{type(self).__name__}: name is a text, not {self.name!r}")
+        for label, value in (("name", self.name), ("model", self.model), ("host", self.host)):
+            if not isinstance(value, str):
+                raise self._bad(f"{label} is a text, not {value!r}")
         if not self.name:
             object.__setattr__(self, "name", type(self).__name__)
-        if not isinstance(self.probability, int | float) or not 0 <= self.probability <= 1:
-            raise BadInput(f"{type(self).__name__}: probability is a share from 0 to 1, not {self.probability!r}")
-        if self.first_attempts is not None and (not isinstance(self.first_attempts, int) or self.first_attempts < 1):
-            raise BadInput(
-                f"{type(self).__name__}: first_attempts is a whole number of at least 1, or None for all, not {self.first_attempts!r}"
-            )
+        if not _is_number(self.probability) or not 0 <= self.probability <= 1:
+            raise self._bad(f"probability is a share from 0 to 1, not {self.probability!r}")
+        for label, count, otherwise in (("first_attempts", self.first_attempts, "all"), ("attempt", self.attempt, "any")):
+            if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+                raise self._bad(f"{label} is a whole number of at least 1, or None for {otherwise}, not {count!r}")
+        if not isinstance(self.pattern, tuple) or not all(isinstance(part, bool) for part in self.pattern):
+            raise self._bad(f"pattern is a sequence of True and False, not {self.pattern!r}")
+        if self.stream not in (True, False, None):
+            raise self._bad(f"stream is True, False, or None for both, not {self.stream!r}")
+        if self.window is not None:
+            self._check_window(self.window)
+            object.__setattr__(self, "over_time", True)
+        if not any(map(self._may_strike, range(max(1, self.attempt or 0, len(self.pattern))))):
+            given = ", ".join(f"{label}={value!r}" for label, value in self._given() if label in ("first_attempts", "attempt", "pattern"))
+            raise self._bad(f"{given} exclude each other, so that it never strikes")
+        scripted = (
+            self.first_attempts,
+            self.attempt,
+            self.pattern or None,
+            self.window,
+            self.model or None,
+            self.host or None,
+            self.stream,
+        )
+        object.__setattr__(self, "_anywhere", all(part is None for part in scripted))
 
     def first(self, attempts: int) -> Self:
         """Return a copy that strikes no more than the first `attempts` attempts of a request to a model."""
         return replace(self, first_attempts=attempts)
 
-    def on(self, *, model: str) -> Self:
-        """Return a copy that strikes attempts to `model` only (a name or an alias)."""
-        return replace(self, model=model)
+    def nth(self, attempt: int) -> Self:
+        """Return a copy that strikes attempt number `attempt` (from 1) of a request to a model only."""
+        return replace(self, attempt=attempt)
 
-    def __repr__(self) -> str:
+    def sequence(self, *strikes: bool) -> Self:
+        """Return a copy that strikes the first attempt of a request to a model, the second, ... as told, and none after these."""
+        if not strikes:
+            raise self._bad("sequence takes True or False for the first attempt, the second, ..., as in sequence(True, False, True)")
+        return replace(self, pattern=strikes)
+
+    def between(self, start_seconds: float, end_seconds: float) -> Self:
+        """Return a copy that strikes attempts sent at `start_seconds` or later, and before `end_seconds` (after the first request)."""
+        return replace(self, window=(start_seconds, end_seconds))
+
+    def on(self, *, model: str | None = None, host: str | None = None, stream: bool | None = None, attempt: int | None = None) -> Self:
+        """Return a copy that strikes attempts to `model`, to `host`, that ask for a stream or don't, or of this number only."""
+        given = {"model": model, "host": host, "stream": stream, "attempt": attempt}
+        for label, value in given.items():
+            if value == "":
+                raise self._bad(f"on({label}='') would strike nothing; leave {label} out to strike any")
+        return replace(self, **{label: value for label, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+    def _given(self) -> list[tuple[str, Any]]:
         given = []
         for part in fields(self):
             value = getattr(self, part.name)
             default = type(self).__name__ if part.name == "name" else part.default
             if value != default or part.default is MISSING:
-                given.append(f"{part.name}={value!r}")
-        return f"{type(self).__name__}({', '.join(given)})"
+                given.append((part.name, value))
+        return given
 
-    def fires(self, seed: int, stamp: Stamp) -> bool:
-        """Whether it strikes this attempt."""
-        if self.first_attempts is not None and stamp.ordinal >= self.first_attempts:
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{label}={value!r}' for label, value in self._given())})"
+
+    def _may_strike(self, ordinal: int) -> bool:
+        if self.attempt is not None and ordinal + 1 != self.attempt:
             return False
-        if self.model and stamp.model != resolve(self.model):
+        if self.first_attempts is not None and ordinal >= self.first_attempts:
             return False
-        if self.probability >= 1:
+        return not self.pattern or (ordinal < len(self.pattern) and self.pattern[ordinal])
+
+    def applies(self, sent: Sent) -> bool:
+        """Whether it may strike this attempt, whatever the draw says."""
+        if self._anywhere:  # type: ignore[attr-defined]
             return True
-        return self.probability > 0 and uniform(seed, self.name, "fires", *stamp.key) < self.probability
+        if self.model and sent.stamp.model != resolve(self.model):
+            return False
+        if self.host and sent.request.url.host != self.host:
+            return False
+        if self.stream is not None and sent.streamed != self.stream:
+            return False
+        if self.window is not None and not self.window[0] <= sent.at < self.window[1]:
+            return False
+        return self._may_strike(sent.stamp.ordinal)
 
-    def delay(self, timing: Timing, seed: int, stamp: Stamp) -> str:
-        """Write into `timing` what this fault does to the attempt's times.
+    def fires(self, sent: Sent) -> bool:
+        """Whether it strikes this attempt."""
+        if self.probability <= 0 or not self.applies(sent):
+            return False
+        return self.probability >= 1 or prefixed(sent.seed, self.name, "fires")(sent.key) < self.probability
+
+    def strike(self, plan: Plan, sent: Sent) -> str:
+        """Write into `plan` what this fault does to the attempt.
 
         Returns:
-            What was injected, for the journal.
+            What was asked for, for the journal; empty if nothing was.
         """
+        return self.delay(plan.timing, sent.seed, sent.stamp)
+
+    def delay(self, timing: Timing, seed: int, stamp: Stamp) -> str:
+        """Write into `timing` what a fault of times does to the attempt's, and return it in words."""
         raise NotImplementedError
+
+    def _bad(self, what: str) -> BadInput:
+        return BadInput(f"{type(self).__name__}: {what}")
 
     def _check_seconds(self, **seconds: float) -> None:
         for label, value in seconds.items():
-            if not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise BadInput(f"{type(self).__name__}: {label} is a time of 0 seconds or more, not {value!r}")
+            if not _is_number(value) or not 0 <= value < math.inf:
+                raise self._bad(f"{label} is a time of 0 seconds or more, not {value!r}")
+
+    def _check_count(self, least: int = 0, **counts: int) -> None:
+        for label, value in counts.items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise self._bad(f"{label} is a whole number of at least {least}, not {value!r}")
+
+    def _check_window(self, window: tuple[float, float]) -> None:
+        if not isinstance(window, tuple) or len(window) != 2 or not all(map(_is_number, window)):
+            raise self._bad(f"window is two times in seconds, start and end, not {window!r}")
+        start, end = window
+        if not 0 <= start < end:
+            raise self._bad(f"a window starts at 0 s or later and ends after it starts, which {start:g} s to {end:g} s does not")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def fault_named(name: str, /, **attributes: Any) -> Fault:

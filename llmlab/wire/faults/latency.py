@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from llmlab.errors import BadInput
 from llmlab.protocol.draws import exponential, microseconds, uniform
 from llmlab.protocol.identity import Stamp
-from llmlab.wire.faults.base import Fault, Timing
+from llmlab.wire.faults.base import Fault
+from llmlab.wire.faults.plan import Timing
 from llmlab.wire.latency import preset
 
 
