@@ -22,6 +22,7 @@ from llmlab.wire.faults.plan import Plan, Sent, Spoil, Whole
 from llmlab.wire.pacing import AsyncPaced, SyncPaced, headers_due, whole_due
 from llmlab.wire.spoiling import AsyncSpoiled, SyncSpoiled
 from llmlab.wire.transport import (
+    CAPACITY,
     TIMED,
     AsyncPieces,
     Failure,
@@ -163,6 +164,8 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
             response = await _behind(self.inner, plan).handle_async_request(_inward(request, plan))
             if not plan.reaches_reply:
                 return response
+            if CAPACITY in response.extensions and plan.timed:
+                plan.timing.stretch = 1.0
             if _streams(response):
                 due, stream = clock(), response.stream
                 if plan.timed:
@@ -208,6 +211,8 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
             response = _behind(self.inner, plan).handle_request(_inward(request, plan))
             if not plan.reaches_reply:
                 return response
+            if CAPACITY in response.extensions and plan.timed:
+                plan.timing.stretch = 1.0
             if _streams(response):
                 due, stream = real_time(), response.stream
                 if plan.timed:
@@ -278,7 +283,7 @@ def _inward(request: httpx2.Request, plan: Plan) -> httpx2.Request:
 
 
 def _whole_due(plan: Plan, sent: float, came: float, body: bytes) -> float:
-    """Return when a reply in one piece is delivered. A fault that answers by itself has times of its own, to which only a delay is added."""
+    """Return when a reply in one piece is delivered. To one that a fault answers by itself, only a delay is added."""
     if not plan.timed:
         return came
     return whole_due(plan.timing, sent, came, body) if plan.instead is None else came + plan.timing.before_headers

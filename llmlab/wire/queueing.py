@@ -7,8 +7,13 @@ simulated step by step: a heap of the times at which slots come free says at onc
 from __future__ import annotations
 
 import heapq
+import math
+from collections.abc import Callable, Sequence
 
 from llmlab.errors import BadInput
+
+Closure = Callable[[int, int], tuple[float, float]]
+"""When slot number k (from 0) of so many takes no new request: from, until (in seconds on the clock in use). It finishes what it has."""
 
 
 class Slots:
@@ -21,22 +26,33 @@ class Slots:
         if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
             raise BadInput(f"slots is a whole number of at least 1, or None for no limit, not {slots!r}")
         self.slots = slots
-        self._free_at: list[float] = []
+        self.reset()
 
     def reset(self) -> None:
         """Free all slots."""
-        self._free_at.clear()
+        self._free_at = [(-math.inf, number) for number in range(self.slots)]
 
-    def take(self, now: float, service_seconds: float) -> float:
+    def take(self, now: float, service_seconds: float, closures: Sequence[Closure] = ()) -> float:
         """Take the slot that comes free first and return how long to wait for it (in seconds).
 
         Args:
             now: Time of arrival (in seconds on the clock in use); arrivals are told in their order.
             service_seconds: How long the slot is needed (in seconds).
+            closures: When slots are closed.
         """
-        if len(self._free_at) < self.slots:
-            heapq.heappush(self._free_at, now + service_seconds)
-            return 0.0
-        start = max(now, self._free_at[0])
-        heapq.heapreplace(self._free_at, start + service_seconds)
+        if closures:
+            start, number = min((self._open(max(now, free), number, closures), number) for free, number in self._free_at)
+            self._free_at = [(start + service_seconds if other == number else free, other) for free, other in self._free_at]
+            heapq.heapify(self._free_at)
+            return start - now
+        free, number = self._free_at[0]
+        start = max(now, free)
+        heapq.heapreplace(self._free_at, (start + service_seconds, number))
         return start - now
+
+    def _open(self, start: float, number: int, closures: Sequence[Closure]) -> float:
+        """Return when slot `number` takes a request that could begin at `start`."""
+        for begins, ends in sorted(closure(number, self.slots) for closure in closures):
+            if begins <= start < ends:
+                start = ends
+        return start

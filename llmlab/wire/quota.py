@@ -115,6 +115,12 @@ class Quota:
             pool.level -= tokens
         return refusal
 
+    def credit(self, tokens: int, now: float) -> None:
+        """Give back `tokens` tokens that were charged and not used; a negative number is charged on top."""
+        pool = self._buckets[1]
+        pool.refill(now)
+        pool.level = min(pool.capacity, pool.level + tokens)
+
     def headers(self, now: float) -> list[Header]:
         """Return x-ratelimit-{limit,remaining,reset}-{requests,tokens}; reset is the time until the bucket is full."""
         told = zip(*(bucket.told(now) for bucket in self._buckets), strict=True)

@@ -26,9 +26,9 @@ from llmlab.wire.chat_format import Choice, Head
 from llmlab.wire.chat_request import ChatRequest, parse
 from llmlab.wire.habits import Habits, served
 from llmlab.wire.latency import preset
-from llmlab.wire.queueing import Slots
+from llmlab.wire.queueing import Closure, Slots
 from llmlab.wire.quota import Header, Limits, Quota
-from llmlab.wire.transport import SOURCE, TIMED, Piece, Planned, Reply
+from llmlab.wire.transport import CAPACITY, SOURCE, TIMED, Piece, Planned, Reply
 
 _ERROR_SECONDS = 0.02
 """What a refusal takes (in seconds); assumed."""
@@ -117,7 +117,7 @@ class Simulator(Planned):
             try:
                 about, key = _about(request), self._key(request)
                 if about == "chat":
-                    return self._chat(stamp, key, now, timed)
+                    return self._chat(stamp, key, now, timed, request.extensions.get(CAPACITY, ()))
                 all_models = chat_format.model_list(self.models.values())
                 listed = all_models if about == "models" else chat_format.model_entry(self._served(request.url.path.rsplit("/", 1)[-1]))
                 return self._reply(stamp, to_json(listed, indent=2), instant)
@@ -142,7 +142,7 @@ class Simulator(Planned):
             raise Refusal(words, None, "model_not_found", status=404)
         return name
 
-    def _chat(self, stamp: Stamp, key: str, now: float, timed: bool) -> Reply:
+    def _chat(self, stamp: Stamp, key: str, now: float, timed: bool, closures: Sequence[Closure]) -> Reply:
         body = stamp.body
         if not isinstance(body, dict):
             raise Refusal(_NO_JSON)
@@ -167,7 +167,7 @@ class Simulator(Planned):
         each = times.seconds_per_token(self.seed, "Latency", "per_token", *stamp.key) * habits.per_token_factor
         size = max(choice.size for choice in choices)
         whole, slots = round(first + size * each, 6), self._slots.get(model.name)
-        wait = slots.take(now, whole) if slots and self.latency else 0.0
+        wait = slots.take(now, whole, closures) if slots and self.latency else 0.0
         took = whole if not asked.stream else first if timed else 0.0
         headers = [(b"openai-processing-ms", b"%d" % max(1, round(took * 1000))), *limits]
         if not timed:
@@ -177,10 +177,13 @@ class Simulator(Planned):
             return round(wait + round(first + token * each, 6), 6)
 
         if not asked.stream:
-            return self._reply(stamp, chat_format.completion(head, choices, asked.prompt_tokens), at(size), headers)
-        made = chat_format.events(head, choices, asked.prompt_tokens, include_usage=asked.include_usage)
-        reply = self._reply(stamp, b"", round(wait + first, 6), headers, kind=b"text/event-stream; charset=utf-8")
-        reply.pieces = [Piece(at(event.token), event.data) for event in made]
+            reply = self._reply(stamp, chat_format.completion(head, choices, asked.prompt_tokens), at(size), headers)
+        else:
+            made = chat_format.events(head, choices, asked.prompt_tokens, include_usage=asked.include_usage)
+            reply = self._reply(stamp, b"", round(wait + first, 6), headers, kind=b"text/event-stream; charset=utf-8")
+            reply.pieces = [Piece(at(event.token), event.data) for event in made]
+        if slots:
+            reply.extensions[CAPACITY] = True
         return reply
 
     def _reply(

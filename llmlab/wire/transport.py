@@ -21,6 +21,8 @@ SOURCE = "llmlab.source"
 """Response extension: who answered ("cassette", "simulator", "live")."""
 TIMED = "llmlab.timed"
 """Request extension: the weather outside sets the times of the whole answer, so whoever answers adds none."""
+CAPACITY = "llmlab.capacity"
+"""Request extension: the `queueing.Closure`s of the weather outside, for who has slots. Response extension: it has heeded them."""
 
 FAILURES: dict[str, type[httpx2.TransportError]] = {
     name: getattr(httpx2, name)

@@ -13,8 +13,8 @@ from llmlab.errors import BadInput, UnknownName
 from llmlab.protocol.identity import Stamp
 from llmlab.wire import faults
 from llmlab.wire.faults import FAULTS, Fault, Jitter, Latency, LatencySpike, SlowDecode, SlowFirstToken, Stall, Timing, fault_named
-from llmlab.wire.faults.plan import Sent
 from llmlab.wire.faults.parse import parse
+from llmlab.wire.faults.plan import Sent
 from llmlab.wire.latency import PRESETS, preset
 
 OURS = [Jitter, Latency, LatencySpike, SlowDecode, SlowFirstToken, Stall]
@@ -46,7 +46,7 @@ def test_faults_go_by_their_names(kind: type[Fault]) -> None:
 
 
 def test_an_unknown_fault_names_those_there_are() -> None:
-    with pytest.raises(UnknownName, match="there is no fault 'Spike'; there is: Jitter, Latency, LatencySpike, SlowDecode"):
+    with pytest.raises(UnknownName, match="there is no fault 'Spike'; there is: BrownOut, Bursts, ConnectTimeout, ConnectionRefused"):
         fault_named("Spike")
 
 
@@ -277,7 +277,7 @@ def test_nothing_in_the_text_is_executed(value: str) -> None:
 @pytest.mark.parametrize(
     ("message", "text"),
     [
-        ("there is no fault 'Spike'; there is: Jitter", "Spike(seconds=1)"),
+        ("there is no fault 'Spike'; there is: BrownOut, Bursts", "Spike(seconds=1)"),
         ("LatencySpike has no attribute 'second'; it has: name, probability", "LatencySpike(second=1)"),
         ("probability is a share from 0 to 1, not 1.2", "LatencySpike(probability=1.2)"),
         ("seconds is a time of 0 seconds or more, not -1", "LatencySpike(seconds=-1)"),

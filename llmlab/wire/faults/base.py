@@ -7,7 +7,7 @@ carries the plan out. Draws are `sent.draw(self.name, "purpose", ...)` and no ot
 - late: `plan.timing.before_headers += 4.0` (a fault of times alone may write `delay(timing, seed, stamp)` instead of `strike`);
 - refuse: `plan.answer(503, [(b"content-type", b"text/html")], b"<html>...", seconds=0.05)`: nobody behind is asked;
 - break before the headers: `plan.fail("ConnectError", "refused", seconds=0.01)`; the client's timeouts are honored;
-- change a reply in one piece: `plan.rewrite(change)` with `change(whole: Whole) -> bool`, which sets whole.body, .status, .header(), .error;
+- change a reply in one piece: `plan.rewrite(change)` with `change(whole: Whole) -> bool`, which sets its body, status, header(), error;
 - change a stream: `plan.spoil(spoil)` with an object of a class below `Spoil`: `open(head)`, `feed(piece) -> [bytes | Silence(seconds) |
   Break() | End()]`, `end()`; it sees whole events, or raw chunks with `whole_events = False`. Answers with a status other than 200 pass;
 - change the request that goes in: `plan.body = {**plan.body, "messages": [...]}` (its JSON; make a new object, never change the old one).

@@ -14,8 +14,6 @@ from llmlab.protocol.draws import key_bytes, uniform
 from llmlab.protocol.identity import Stamp
 from llmlab.wire.transport import FAILURES, Failure, Piece, Reply
 
-CAPACITY = "llmlab.capacity"
-"""Request extension: who has slots shrinks them by these (see `queueing.Closure`). Response extension: it did."""
 Header = tuple[bytes, bytes]
 _USUAL = b'"choices":[{"index":0,"delta":{"content":"'
 """How an event with text begins on OpenAI's wire; it cannot stand within a JSON text, where quotes are escaped. Most need no parsing."""
