@@ -1,7 +1,7 @@
 """The storm: a brown-out that is over after seconds, and an outage that is not, because the app keeps it up (a metastable failure).
 
 An open load meets a provider with finite slots. While capacity is low, answers come after the timeout; each is given up and asked for
-again, but its slot is taken to the end. So attempts multiply, and when capacity is back, the queue is too long for any answer to be in time.
+again, but its slot is taken to the end. So attempts multiply, and when capacity is back, the queue is too long for answers in time.
 Bronson et al., Metastable Failures in Distributed Systems (HotOS 2021).
 
 Notebook: 03_retries_and_fallbacks.ipynb
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 ANSWERED = ("ok", "degraded")
 RECOVERED = 0.95
 """Share of requests within the objective at which a storm counts as over."""
-AFTER_SECONDS = 60.0
-"""How long after the brown-out's end is looked (in seconds)."""
 DEFAULT = BrownOut(start_seconds=60.0, duration_seconds=20.0, ramp_seconds=0.0, capacity=0.3)
 
 
@@ -70,11 +68,13 @@ class Storm:
     """How long requests come (in seconds)."""
     objective_seconds: float = 8.0
     """An answer that comes later has missed the objective (in seconds)."""
+    after_seconds: float = 60.0
+    """How long after the brown-out's end is looked whether it is over (in seconds)."""
     seed: int = 7
 
     def __post_init__(self) -> None:
         Open(per_second=self.per_second)
-        for name in ("seconds", "objective_seconds"):
+        for name in ("seconds", "objective_seconds", "after_seconds"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise BadInput(f"Storm: {name} is a time above 0 seconds, not {value!r}")
@@ -113,8 +113,9 @@ class Storm:
         state = State()
         pipeline = policy.replace(client=provider.client(sdk=sdk), state=state)
         asked = simulate(self._go(pipeline, progress or (lambda share: None)), seed=self.seed)
-        changes = state.circuit("main").changes if policy.breaker else []
-        return StormRun(storm=self, name=name, asked=tuple(asked), served=tuple(provider.served), changes=tuple(changes))
+        changes = tuple(state.circuit("main").changes)
+        breaks = policy.breaker is not None
+        return StormRun(storm=self, name=name, asked=tuple(asked), served=tuple(provider.served), changes=changes, breaks=breaks)
 
     async def _go(self, pipeline: Pipeline, progress: Callable[[float], None]) -> list[Asked]:
         clock = asyncio.get_running_loop().time
@@ -127,14 +128,15 @@ class Storm:
                 won = [attempt.route for attempt in answer.attempts if attempt.status == "ok"]
                 rows[number] = Asked(sent, answer.status, microseconds(clock() - sent), len(answer.attempts), won[0] if won else "nobody")
 
-        async with asyncio.TaskGroup() as group:
-            for number, at in enumerate(Open(per_second=self.per_second).intended(self.seed)):
-                if at >= self.seconds:
-                    break
-                await asyncio.sleep(max(0.0, at - clock()))
-                group.create_task(one(number))
-                if number % 100 == 0:
-                    progress(at / self.seconds)
+        under_way = []
+        for number, at in enumerate(Open(per_second=self.per_second).intended(self.seed)):
+            if at >= self.seconds:
+                break
+            await asyncio.sleep(max(0.0, at - clock()))
+            under_way.append(asyncio.create_task(one(number)))
+            if number % 100 == 0:
+                progress(at / self.seconds)
+        await asyncio.gather(*under_way)
         return [rows[number] for number in sorted(rows)]
 
 
@@ -150,6 +152,8 @@ class StormRun:
     """The attempts, as the provider saw them, in the order of sending."""
     changes: Sequence[tuple[float, str]] = field(default=())
     """When the breaker of the main route became what."""
+    breaks: bool = False
+    """Whether there is a breaker."""
 
     def __repr__(self) -> str:
         return (
@@ -167,16 +171,16 @@ class StormRun:
         return self.asked[low:high]
 
     def share(self, start: float | None = None, end: float | None = None) -> float:
-        """Return the share of requests within the objective; by default of those sent in the minute after the cause has ended."""
+        """Return the share of requests within the objective; by default of those sent in `after_seconds` after the cause."""
         start = self.storm.ends_at if start is None else start
-        some = self.within(start, start + AFTER_SECONDS if end is None else end)
+        some = self.within(start, start + self.storm.after_seconds if end is None else end)
         return sum(map(self.good, some)) / len(some) if some else math.nan
 
     @property
     def amplification(self) -> float:
-        """Attempts a request, over the brown-out and the minute after it, on all routes."""
+        """Attempts a request, over the brown-out and `after_seconds` after it, on all routes."""
         start = self.storm.brown_out.start_seconds if self.storm.brown_out else 0.0
-        some = self.within(start, self.storm.ends_at + AFTER_SECONDS)
+        some = self.within(start, self.storm.ends_at + self.storm.after_seconds)
         return sum(one.attempts for one in some) / len(some) if some else math.nan
 
     @property
@@ -186,27 +190,25 @@ class StormRun:
         answered = {}
         for one in self.served:  # the last attempt is the one that was taken, if any was
             answered[one.request] = one
-        taken = math.fsum(
-            answered[f"s{number}/0"].service for number, asked in enumerate(self.asked) if asked.route == "main"
-        )
+        taken = math.fsum(answered[f"s{number}/0"].service for number, asked in enumerate(self.asked) if asked.route == "main")
         return 1 - taken / took if took else 0.0
 
     def recovery_seconds(self, window_seconds: float = 5.0) -> float | None:
-        """Return how long after the cause's end goodput is back at 95 % and stays there; None: not within a minute.
+        """Return how long after the cause's end goodput is back at 95 % and stays there; None: not within `after_seconds`.
 
         Args:
             window_seconds: Length of the windows in which goodput is counted, by the time of sending.
         """
         back = 0.0
-        for number in range(round(AFTER_SECONDS / window_seconds)):
+        for number in range(round(self.storm.after_seconds / window_seconds)):
             start = self.storm.ends_at + number * window_seconds
             if self.share(start, start + window_seconds) < RECOVERED:
                 back = (number + 1) * window_seconds
-        return back if back < AFTER_SECONDS else None
+        return back if back < self.storm.after_seconds else None
 
     @property
     def recovered(self) -> bool:
-        """Whether goodput returns to 95 % within a minute after the cause has ended."""
+        """Whether goodput returns to 95 % within `after_seconds` after the cause has ended."""
         return self.recovery_seconds() is not None
 
     def breaker_at(self, seconds: float) -> str:
@@ -261,15 +263,15 @@ def _moments(served: Sequence[Served]) -> tuple[list[tuple[Served, float]], list
 
 
 def shortened(storm: Storm, lead_seconds: float = 10.0) -> Storm:
-    """Return the same storm with a short time before the brown-out, and no more than a minute after it."""
+    """Return the same storm with a short time before the brown-out, and none beyond `after_seconds` after it."""
     if storm.brown_out is None:
         return storm
     brown_out = replace(storm.brown_out, start_seconds=lead_seconds)
-    return replace(storm, brown_out=brown_out, seconds=lead_seconds + brown_out.duration_seconds + AFTER_SECONDS)
+    return replace(storm, brown_out=brown_out, seconds=lead_seconds + brown_out.duration_seconds + storm.after_seconds)
 
 
 def storm_seeds(policy: Pipeline, storm: Storm | None = None, seeds: int | Sequence[int] = 20) -> Estimate:
-    """Return the share within the objective in the minute after the cause, with its interval over seeds.
+    """Return the share within the objective after the cause has ended, with its interval over seeds.
 
     All requests of a storm meet the same queue, so the unit of n is the seed, not the request.
 
@@ -290,13 +292,14 @@ def storm_table(runs: Sequence[StormRun]) -> pd.DataFrame:
     lines = []
     for run in runs:
         back = run.recovery_seconds()
-        after = run.within(run.storm.ends_at, run.storm.ends_at + AFTER_SECONDS)
+        after = run.within(run.storm.ends_at, run.storm.ends_at + run.storm.after_seconds)
+        degraded = sum(run.good(one) and one.status == "degraded" for one in after) / max(1, len(after))
         lines.append(
             {
                 "policy": run.name,
                 "seed": run.storm.seed,
                 f"within {run.storm.objective_seconds:g} s (%)": f"{100 * run.share():.1f}",
-                "of which degraded (%)": f"{100 * sum(run.good(one) and one.status == 'degraded' for one in after) / max(1, len(after)):.1f}",
+                "of which degraded (%)": f"{100 * degraded:.1f}",
                 "attempts a request": f"{run.amplification:.2f}",
                 "wasted slot time (%)": f"{100 * run.wasted:.1f}",
                 "back after (s)": "never" if back is None else f"{back:g}",

@@ -101,9 +101,7 @@ class _Direct(openai.AsyncOpenAI):
 def _answer(model: str) -> bytes:
     message = {"role": "assistant", "content": "Your parcel comes on Tuesday."}
     usage = {"prompt_tokens": 40, "completion_tokens": 6, "total_tokens": 46}
-    return to_json(
-        {"model": model, "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage}
-    )
+    return to_json({"model": model, "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage})
 
 
 def capacity(slots: int, brown_out: BrownOut | None, seconds: float) -> float:
