@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from llmlab.data.help_desk import retrieve
 from llmlab.errors import AttemptFailed, UnknownName
 from llmlab.pipeline.breaker import Breaker
 from llmlab.pipeline.clocks import Clocks
@@ -63,6 +64,7 @@ def policy(remedies: Iterable[str] = (), *, attempts: int = ATTEMPTS, timeout_se
     names = ("main", "fast") if "fallback" in chosen else ("main",)
     return Pipeline(
         routes=[Route(name, model=name, stream=False, clocks=clocks) for name in names],
+        retrieve=retrieve,
         retry=back_off(attempts=attempts, base_seconds=0.5, longest_seconds=8.0, max_extra=BUDGET if "budget" in chosen else None),
         breaker=Breaker() if "breaker" in chosen else None,
         last_resort=SORRY if "fallback" in chosen else None,

@@ -90,11 +90,11 @@ class _Direct(openai.AsyncOpenAI):
 
     def __init__(self, provider: Provider) -> None:
         super().__init__(api_key=DUMMY_KEY)
-        self._provider = provider
+        self._storm = provider
 
     async def post(self, path: str, *, body: Any = None, **_: Any) -> Any:
         model = body["model"]
-        await asyncio.sleep(self._provider.admit(model, asyncio.get_running_loop().time()))
+        await asyncio.sleep(self._storm.admit(model, asyncio.get_running_loop().time()))
         return httpx2.Response(200, headers=_JSON, content=_answer(model))
 
 
