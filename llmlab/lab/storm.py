@@ -297,7 +297,7 @@ def storm_seeds(policy: Pipeline, storm: Storm | None = None, seeds: int | Seque
         storm: Which; None: the default. It is shortened before the brown-out.
         seeds: How many, from 0, or which.
     """
-    brief = shortened(storm or Storm())
+    brief = shortened(storm or Storm(), lead_seconds=5.0)
     numbers = range(seeds) if isinstance(seeds, int) else seeds
     return clustered_proportion([replace(brief, seed=seed).run(policy).share() for seed in numbers])
 
