@@ -168,9 +168,11 @@ def ask(
     raise typer.Exit(0 if answer.status in ("ok", "degraded", "abstained") else 1)
 
 
-def _upright(runs: Any, slow_seconds: float) -> Any:
-    """Return a run's summary with a column an app."""
-    return runs.summary(slow_seconds).set_index("app").T.rename_axis("").reset_index()
+def _upright(measures: Any, slow_seconds: float) -> Any:
+    """Return a summary with a column an app."""
+    from llmlab.lab.runs import summary
+
+    return summary(measures, slow_seconds).set_index("app").T.rename_axis("").reset_index()
 
 
 @app.command()
@@ -247,21 +249,24 @@ def gameday(
             out.print(f"[bold]{outcome.scenario.name}[/bold]: {escape(outcome.scenario.title)}")
             for name, text in outcome.put_in.items():
                 out.print(f"  put in: {name}: {escape(text)}")
-            _show(_upright(outcome.runs, outcome.scenario.slow_seconds))
+            _show(_upright(outcome.measures(), outcome.scenario.slow_seconds))
             if outcome.fixes is not None:
                 out.print("  What each fix does, beside no fix in the same weather, and its price:")
                 _show(fix_table(outcome.fixes, outcome.scenario.slow_seconds))
             if outcome.cached is not None:
-                out.print("  With a cache, which the rows above do not have:")
-                _show(_upright(outcome.cached, outcome.scenario.slow_seconds))
+                (found,) = outcome.cached.measures(outcome.scenario.slow_seconds).values()
+                told = ", ".join(
+                    f"{found[name].value or 0:.3f} {name.replace('_', ' ')}" for name in ("attempts_per_request", "usd_per_1000")
+                )
+                out.print(f"  With a cache, which the rows above do not have: {outcome.cached.sources}; {told}.")
+                out.print("  (Answers out of the cache are no independent observations: no interval.)")
             for name in outcome.runs.apps:
                 if stacked := outcome.runs.sdk_retries(name):
                     out.print(f"  {name}: {stacked} attempts were retries of the openai client itself")
                 for reason, count in outcome.runs.reasons(name)[:3]:
                     out.print(f"  {name}: {count} x {escape(reason)}")
-            out.print(
-                f"  n requests each (right: n cases), 95 % intervals, seed {seed}; {outcome.runs.sources}. {escape(outcome.runs.banner)}"
-            )
+            unit = f"n seeds from {seed} on" if outcome.seeds else f"n requests each, seed {seed}"
+            out.print(f"  {unit} (right: n cases), 95 % intervals; {outcome.runs.sources}. {escape(outcome.runs.banner)}")
         for verdict in verdicts:
             word = ("passed", "FAILED", "CANNOT MEASURE")[verdict.code]
             out.print(f"{word}  {verdict.scenario}, {verdict.app}: {verdict.measure} {escape(verdict.reason)}")

@@ -96,7 +96,7 @@ def test_a_question_of_a_megabyte_is_blocked_in_one_line(llmlab) -> None:  # typ
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["ask", "Hm?", "--fault", "Earthquake()"], "there is no fault 'Earthquake'; there is: Jitter"),
+        (["ask", "Hm?", "--fault", "Earthquake()"], "there is no fault 'Earthquake'; there is: BrownOut"),
         (["ask", "Hm?", "--fault", "LatencySpike(probability=1.5)"], "probability is a share from 0 to 1, not 1.5"),
         (["ask", "Hm?", "--fault", "LatencySpike(seconds=-1)"], "seconds is a time of 0 seconds or more, not -1"),
         (["ask", "Hm?", "--fault", "LatencySpike(speed=3)"], "has no attribute 'speed'; it has: name, probability"),
@@ -153,7 +153,9 @@ def test_a_gate_sets_the_exit_status(llmlab, tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     name = f"gated_app_{code}"
     (tmp_path / f"{name}.py").write_text("import llmlab\nanswer = llmlab.naive\n")
-    found, out, _ = llmlab("gameday", "--app", f"{name}:answer", "--requests", "100", "--fail-under", gate, "--source", "simulator")
+    found, out, _ = llmlab(
+        "gameday", "--scenario", "latency", "--app", f"{name}:answer", "--requests", "100", "--fail-under", gate, "--source", "simulator"
+    )
     assert code == found, out
 
 
@@ -243,7 +245,7 @@ def test_a_game_day_draws_its_storm_strip_and_prices_each_fix(llmlab, tmp_path: 
     code, out, _ = llmlab("gameday", "--scenario", "latency", "--requests", "20", "--picture", str(picture))
     assert 0 == code
     assert picture.read_bytes().startswith(b"\x89PNG")
-    for words in ("What each fix does", "no fix", "stream, hedge", "With a cache", "stack, cache"):
+    for words in ("What each fix does", "no fix", "stream, hedge", "With a cache", "no independent observations"):
         assert words in out
 
 

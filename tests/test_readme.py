@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+import llmlab
+
 README = Path(__file__).parents[1] / "README.md"
 FENCE = re.compile(r"^(?P<fence>`{3,})(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL)
 
@@ -75,3 +77,8 @@ def test_the_picture_is_there_and_its_words_are_those_of_the_example() -> None:
     line = next(line for line in str(EXAMPLES[0].output).splitlines() if line.startswith("first word after 4 s"))
     shares = re.findall(r"(\d+\.\d) \[", line)
     assert f"naive {shares[0]} %, careful {shares[1]} %, stack {shares[2]} %." in words
+
+
+def test_the_table_of_faults_is_the_catalogue() -> None:
+    """After a change: `python -c "import llmlab; print(llmlab.faults.catalogue().markdown())"`."""
+    assert llmlab.faults.catalogue().markdown() in README.read_text("utf-8")

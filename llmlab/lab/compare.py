@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _METHODS = {
     "share": ("Wilson's score interval", "Tango's score interval", "Newcombe's hybrid score interval"),
-    "quantile": ("between order statistics", "MOVER of order statistics, with phi", "MOVER of order statistics"),
+    "quantile": ("between order statistics", "ellipse of rank scores", "ellipse of rank scores"),
     "mean": ("compound score interval", "compound score interval of differences", "MOVER of compound score intervals"),
 }
 """By kind: of one side, of the difference of pairs, of the difference where there are none."""
@@ -230,6 +230,8 @@ def compare(
 def _apart(before: Runs, after: Runs) -> str:
     """Return why requests of the two cannot be paired, in words; nothing if they can."""
     one, other = before.weather[before.apps[0]], after.weather[after.apps[0]]
+    if one.asked != other.asked:
+        return "the questions differ"
     for what in ("seed", "faults", "source"):
         mine, theirs = getattr(one, what), getattr(other, what)
         if mine != theirs:

@@ -6,6 +6,7 @@ Notebook: 01_latency_variance.ipynb
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmlab.errors import UnknownName
@@ -42,11 +43,11 @@ def fixed(fixes: Iterable[str] = (), after_seconds: float = 1.5) -> Pipeline:
     Raises:
         UnknownName: There is no such fix.
     """
-    chosen = set(fixes)
-    for name in fixes:
+    chosen = list(fixes)
+    for name in chosen:
         if name not in FIXES:
             raise UnknownName("fix", name, FIXES)
-    gives_up = bool({"timeout", "fallback"} & chosen)
+    gives_up = bool({"timeout", "fallback"} & {*chosen})
     patience = 2 * after_seconds if "hedge" in chosen else after_seconds
     clocks = Clocks(first_content_seconds=patience) if gives_up else Clocks()
     # The last resort is waited for: who gives up twice has nothing.
@@ -62,7 +63,7 @@ def fixed(fixes: Iterable[str] = (), after_seconds: float = 1.5) -> Pipeline:
 
 
 def _unstreamed(route: Route) -> Route:
-    return Route(route.name, model=route.model, clocks=route.clocks, stream=False)
+    return replace(route, stream=False)
 
 
 def words(fixes: Iterable[str], after_seconds: float) -> str:

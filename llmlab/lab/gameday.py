@@ -16,7 +16,7 @@ from llmlab.lab.apps import APPS
 from llmlab.lab.fixes import effects
 from llmlab.lab.lab import Lab
 from llmlab.lab.run import App
-from llmlab.lab.runs import Runs
+from llmlab.lab.runs import Runs, over_seeds
 from llmlab.lab.scenarios import SCENARIOS, Scenario, scenario_named
 from llmlab.lab.source import TIMES
 
@@ -37,6 +37,13 @@ class Outcome(NamedTuple):
     """What each fix does alone and together; None where one's own apps were run."""
     cached: Runs | None = None
     """The row with the cache."""
+    seeds: tuple[Runs, ...] = ()
+    """Where several seeds share the requests: each seed's runs, `runs` being the first of them."""
+
+    def measures(self) -> dict[str, dict[str, Estimate]]:
+        """Return the estimates of each app, by app and name: over seeds where there are several."""
+        slow_seconds = self.scenario.slow_seconds
+        return over_seeds(self.seeds, slow_seconds) if self.seeds else self.runs.measures(slow_seconds)
 
 
 class Verdict(NamedTuple):
@@ -89,13 +96,18 @@ def play(
                 "ask for fewer (--requests), or raise the cap (--max-requests)"
             )
         given: dict[str, Any] = {"requests": requests, "load": scenario.load}
-        total = lab.run_all(chosen, cases, **given)
+        seeds: tuple[Runs, ...] = ()
+        if scenario.seeds > 1 and lab.source != "live":
+            given["requests"] = max(1, requests // scenario.seeds)
+            weathers = (Lab(seed=seed + number, faults=scenario.faults, source=lab.source) for number in range(scenario.seeds))
+            seeds = tuple(weather.run_all(chosen, cases, **given) for weather in weathers)
+        total = seeds[0] if seeds else lab.run_all(chosen, cases, **given)
         fixes = cached = None
         if apps is None and lab.source != "live":
             fixes = lab.run_all(scenario.fixes, cases, **given) if scenario.fixes else None
             if scenario.cached is not None:
                 cached = lab.run(scenario.cached, cases, name="stack, cache", popularity=scenario.popularity, **given)
-        outcomes.append(Outcome(scenario, total, {"undisturbed times": TIMES[lab.source], **scenario.put_in}, fixes, cached))
+        outcomes.append(Outcome(scenario, total, {"undisturbed times": TIMES[lab.source], **scenario.put_in}, fixes, cached, seeds))
     return outcomes
 
 
@@ -114,9 +126,10 @@ def report(outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], *, requests
                 "faults": [repr(fault) for fault in outcome.scenario.faults],
                 "slow_seconds": outcome.scenario.slow_seconds,
                 "sources": outcome.runs.sources,
-                "apps": _apps(outcome.runs, outcome.scenario.slow_seconds),
+                "seeds": max(1, len(outcome.seeds)),
+                "apps": _apps(outcome.runs, outcome.measures()),
                 "fixes": _fixes(outcome),
-                "cached": _apps(outcome.cached, outcome.scenario.slow_seconds) if outcome.cached else [],
+                "cached": _cached(outcome),
             }
             for outcome in outcomes
         ],
@@ -124,14 +137,14 @@ def report(outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], *, requests
     }
 
 
-def _apps(runs: Runs, slow_seconds: float) -> list[dict[str, Any]]:
+def _apps(runs: Runs, found: Mapping[str, Mapping[str, Estimate]]) -> list[dict[str, Any]]:
     return [
         {
             "app": app,
             "measures": {name: _plain(estimate) for name, estimate in measures.items()},
             "reasons": dict(runs.reasons(app)),
         }
-        for app, measures in runs.measures(slow_seconds).items()
+        for app, measures in found.items()
     ]
 
 
@@ -141,7 +154,16 @@ def _fixes(outcome: Outcome) -> list[dict[str, Any]]:
     slow_seconds = outcome.scenario.slow_seconds
     changes = effects(outcome.fixes, slow_seconds=slow_seconds)
     told = {app: {"slow_change": _plain(found.difference), "verdict": found.verdict} for app, found in changes.items()}
-    return [{**one, **told.get(one["app"], {})} for one in _apps(outcome.fixes, slow_seconds)]
+    return [{**one, **told.get(one["app"], {})} for one in _apps(outcome.fixes, outcome.fixes.measures(slow_seconds))]
+
+
+def _cached(outcome: Outcome) -> list[dict[str, Any]]:
+    """Answers out of the cache are no independent observations, so nothing here has an interval."""
+    if outcome.cached is None:
+        return []
+    (told,) = _apps(outcome.cached, outcome.cached.measures(outcome.scenario.slow_seconds))
+    bare = {name: {**estimate, "low": None, "high": None} for name, estimate in told["measures"].items()}
+    return [{**told, "measures": bare, "sources": outcome.cached.sources}]
 
 
 def _plain(estimate: Estimate) -> dict[str, float | int | str | None]:
@@ -182,7 +204,7 @@ def judge(outcomes: Sequence[Outcome], gate: Mapping[str, float]) -> list[Verdic
     """
     verdicts = []
     for outcome in outcomes:
-        for app, measures in outcome.runs.measures(outcome.scenario.slow_seconds).items():
+        for app, measures in outcome.measures().items():
             for name, threshold in gate.items():
                 code, reason = _judged(measures[name], threshold, "cases (--cases)" if name == "right" else "requests")
                 verdicts.append(Verdict(outcome.scenario.name, app, name, threshold, measures[name], code, reason))

@@ -23,6 +23,7 @@ from llmlab.lab.run import App, Progress, Run
 from llmlab.lab.runs import Runs, Weather
 from llmlab.lab.source import BANNERS, answering, chosen
 from llmlab.pipeline.pipeline import Pipeline
+from llmlab.protocol.canonical import digest
 from llmlab.protocol.clock import simulate
 from llmlab.protocol.draws import uniform
 from llmlab.protocol.models import find
@@ -124,7 +125,11 @@ class Lab:
             CassetteMiss: LLMLAB_STRICT is set, and a request is not recorded.
         """
         asked = _cases(cases)
-        if not isinstance(requests, int) or requests < 1:
+        if load is not None and (isinstance(load, type) or not hasattr(load, "intended")):
+            raise BadInput(f"load is a Closed(...), an Open(...) or an Arrivals(...), not {load!r}")
+        if popularity is not None and not isinstance(popularity, Zipf):
+            raise BadInput(f"popularity is a Zipf(...) or None, not {popularity!r}")
+        if not isinstance(requests, int) or isinstance(requests, bool) or requests < 1:
             raise BadInput(f"requests is a whole number of at least 1, not {requests!r}")
         if self.source == "live" and requests > self._max_requests:
             raise BadInput(
@@ -137,12 +142,14 @@ class Lab:
         run = Run(app, name, _plan(asked, requests, self.seed, popularity), load or Closed(), self.seed, progress)
         work = run.go(self.transport())
         rows, attempts = in_real_time(work, _on_start) if self.source == "live" else simulate(work, seed=self.seed, on_start=_on_start)
-        return Runs(rows, attempts, weather={name: self._weather(load)}, banner=self.banner)
+        return Runs(rows, attempts, weather={name: self._weather(load, asked)}, banner=self.banner)
 
-    def _weather(self, load: Load | None) -> Weather:
+    def _weather(self, load: Load | None, asked: Sequence[Case]) -> Weather:
         reacts = self.source == "live" or getattr(self._simulator, "reacts_to_load", False)
+        answering = str(self._cassette or "") if self._simulator is None else f"simulator {id(self._simulator)}"
+        questions = digest([[case.id, case.question] for case in asked] + [[answering]])
         over_time = reacts or any(fault.over_time for fault in self.faults)
-        return Weather(self.seed, self.faults, self.source, over_time, load is not None and load.concurrency is None)
+        return Weather(self.seed, self.faults, self.source, over_time, load is not None and load.concurrency is None, questions)
 
     def run_all(self, apps: Mapping[str, App], cases: Sequence[Case | str] | None = None, **options: Any) -> Runs:
         """Run several apps in the same weather, one after the other; takes what `run` takes besides.

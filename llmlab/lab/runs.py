@@ -81,6 +81,8 @@ class Weather(NamedTuple):
     """Whether any of it depends on the time, or on the load."""
     open_loop: bool
     """Whether requests were sent when they were due, however many were under way."""
+    asked: str = ""
+    """Hash of the questions, and of what answered them."""
 
 
 class Runs:
@@ -104,6 +106,12 @@ class Runs:
         twice = [app for app, met in self.weather.items() if other.weather.get(app, met) != met]
         if twice:
             raise BadInput(f"{', '.join(twice)} met other weather in the other run; give it another name there: run(..., name=...)")
+        here = {(row.app, row.case, row.repetition) for row in self.rows}
+        again = next((row.app for row in other.rows if (row.app, row.case, row.repetition) in here), None)
+        if again is not None:
+            raise BadInput(
+                f"{again} has these requests already: the same run twice is no new observation; name it otherwise: run(..., name=...)"
+            )
         rows, attempts = self.rows + other.rows, self._attempts + other._attempts
         return Runs(rows, attempts, weather=self.weather | other.weather, banner=self.banner)
 
@@ -177,25 +185,7 @@ class Runs:
 
     def summary(self, slow_seconds: float = SLOW_SECONDS) -> pd.DataFrame:
         """Return a table for people: a row an app, each number with its 95 % interval."""
-        import pandas as pd
-
-        lines = []
-        for app, found in self.measures(slow_seconds).items():
-            lines.append(
-                {
-                    "app": app,
-                    "n": found["answered"].n,
-                    "answered %": found["answered"].text(1, scale=100),
-                    f"first word after {slow_seconds:g} s %": found["slow"].text(1, scale=100),
-                    "wait p50 s": found["wait_p50"].text(2),
-                    "wait p99 s": found["wait_p99"].text(2),
-                    "right % of cases": found["right"].text(1, scale=100),
-                    "n cases": found["right"].n,
-                    "attempts a request": f"{_value(found['attempts_per_request']):.3f}",
-                    "USD per 1,000": "unknown" if found["usd_per_1000"].value is None else f"{found['usd_per_1000'].value:.3f}",
-                }
-            )
-        return pd.DataFrame(lines)
+        return summary(self.measures(slow_seconds), slow_seconds)
 
     def omission(self) -> pd.DataFrame:
         """Return what the tester saw beside what users would have met who ask at the intended times.
@@ -234,6 +224,51 @@ class Runs:
     def __repr__(self) -> str:
         parts = [f"{app}: {found['slow'].text(1, '%', 100)} slow" for app, found in self.measures().items()]
         return f"{len(self)} requests, seed {self.seed}, {self.sources}; {'; '.join(parts)}"
+
+
+def summary(measures: Mapping[str, Mapping[str, Estimate]], slow_seconds: float = SLOW_SECONDS) -> pd.DataFrame:
+    """Return the estimates of apps, as `Runs.measures` gives them, as a table for people."""
+    import pandas as pd
+
+    lines = []
+    for app, found in measures.items():
+        lines.append(
+            {
+                "app": app,
+                "n": found["answered"].n,
+                "answered %": found["answered"].text(1, scale=100),
+                f"first word after {slow_seconds:g} s %": found["slow"].text(1, scale=100),
+                "wait p50 s": found["wait_p50"].text(2),
+                "wait p99 s": found["wait_p99"].text(2),
+                "right % of cases": found["right"].text(1, scale=100),
+                "n cases": found["right"].n,
+                "attempts a request": f"{_value(found['attempts_per_request']):.3f}",
+                "USD per 1,000": "unknown" if found["usd_per_1000"].value is None else f"{found['usd_per_1000'].value:.3f}",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def over_seeds(runs: Sequence[Runs], slow_seconds: float = SLOW_SECONDS) -> dict[str, dict[str, Estimate]]:
+    """Return the estimates of each app over several seeds, where the unit of n is the seed.
+
+    Shares are means of the seeds' shares, with Wilson's interval at n = seeds, which is never too narrow. Quantiles are those of all waits
+    together, and have no interval; what was said is counted by case, as ever.
+
+    Args:
+        runs: The same apps under each seed.
+        slow_seconds: An answer whose first word comes later is slow (in seconds).
+    """
+    found = {}
+    parts = [one.measures(slow_seconds) for one in runs]
+    for app in runs[0].apps:
+        together = _measures([row for one in runs for row in one.rows if row.app == app], slow_seconds)
+        for name in ("answered", "goodput", "slow"):
+            together[name] = clustered_proportion([part[app][name].value or 0.0 for part in parts])
+        for name in ("wait_p50", "wait_p90", "wait_p99"):
+            together[name] = Estimate(together[name].value, None, None, len(runs))
+        found[app] = together
+    return found
 
 
 def _value(estimate: Estimate) -> float:

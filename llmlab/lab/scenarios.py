@@ -12,7 +12,7 @@ from llmlab.lab.load import Load, Open, Zipf
 from llmlab.lab.run import App
 from llmlab.lab.runs import SLOW_SECONDS
 from llmlab.pipeline.cache import Cache
-from llmlab.wire.faults import Fault, LatencySpike
+from llmlab.wire.faults import Fault, LatencySpike, Outage, RateLimit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,8 @@ class Scenario:
     """The objective: the first word within this time (in seconds)."""
     source: str | None = None
     """A source of its own ("simulator" where load or prompts matter), or None."""
+    seeds: int = 1
+    """How many seeds share the requests. Weather over time strikes a whole run, so there the unit of n is the seed: at least 20."""
     fixes: Mapping[str, App] = field(default_factory=dict)
     """Rows of their own: what each fix does alone and together, beside the first of them, which has none."""
     cached: App | None = None
@@ -68,7 +70,7 @@ def scenario_named(name: str) -> Scenario:
 register(
     Scenario(
         name="latency",
-        title="Staging said 0.8 s: why do users wait for 4?",
+        title="Staging was fast: why do users wait for 4 s?",
         faults=(LatencySpike(probability=0.04, seconds=4.0),),
         put_in={
             "spikes": "4 of 100 attempts, 4 s each (assumed)",
@@ -79,5 +81,31 @@ register(
         fixes=ladder(),
         cached=stack.replace(cache=Cache()),
         popularity=Zipf(exponent=1.0),
+    )
+)
+
+register(
+    Scenario(
+        name="rate-limits",
+        title="One in twenty is told to come back later: who does?",
+        faults=(RateLimit(probability=0.05, retry_after_seconds=2.0),),
+        put_in={
+            "429s": "5 of 100 attempts, with retry-after 2 s, in OpenAI's dialect (assumed)",
+            "load": "open, 5 requests a second (assumed)",
+        },
+        load=Open(per_second=5.0),
+    )
+)
+register(
+    Scenario(
+        name="outage",
+        title="The main model is gone for 8 seconds: who still answers?",
+        faults=(Outage(start_seconds=8.0, duration_seconds=8.0).on(model="main"),),
+        put_in={
+            "outage": "from second 8 to 16 of about 25, the main model only (assumed)",
+            "load": "open, 1 request a second (assumed)",
+        },
+        load=Open(per_second=1.0),
+        seeds=20,
     )
 )

@@ -21,7 +21,11 @@ EXERCISES: dict[str, Callable[[Any], Feedback]] = {}
 """Every exercise by its name."""
 OTHER_SEEDS = (8, 9)
 """What a learner builds is run on these; the notebook itself shows another."""
-_HOMES = ("llmlab.notebook.start_here_exercises", "llmlab.notebook.latency_variance_exercises")
+_HOMES = (
+    "llmlab.notebook.start_here_exercises",
+    "llmlab.notebook.latency_variance_exercises",
+    "llmlab.notebook.retries_and_fallbacks_exercises",
+)
 
 
 class Feedback:

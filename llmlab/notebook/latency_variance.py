@@ -32,6 +32,8 @@ from llmlab.wire.faults import LatencySpike
 
 PER_SECOND = 5.0
 """Requests a second in production: open loop, close to the 5.5 of Azure's conversations of 2023."""
+NO_FIX = "no fix"
+"""The stack's pipeline with none of the fixes: what they are compared with."""
 AS_IT_COMES = 0
 """Answers of the length that the recordings have."""
 WORDS_A_TOKEN = 0.75
@@ -46,7 +48,7 @@ class Setting:
     seconds: float = 4.0
     tokens: int = AS_IT_COMES
     fixes: tuple[str, ...] = ()
-    delay: float = 1.5
+    delay: float = 1.75
     seed: int = 7
 
     @property
@@ -94,11 +96,11 @@ class Setting:
         lines += [
             f"stack = fixed({list(self.fixes)!r}, after_seconds={self.delay:g})",
             f"load = llmlab.Open(per_second={PER_SECOND:g})",
-            'apps = {"naive": llmlab.naive, "careful": llmlab.careful, "stack": stack}',
+            'apps = {"naive": llmlab.naive, "careful": llmlab.careful, "no fix": fixed(), "stack": stack}',
             f"runs = lab.run_all(apps, {'questions, ' if self.tokens else ''}requests=200, load=load)",
             "storm_strip(runs.frame), ecdf(runs.frame)",
-            'paired_scatter(runs.frame, "naive", "stack"), price_bar(runs.frame)',
-            'llmlab.compare(runs.only("naive"), runs.only("stack"), metric="slow")',
+            'paired_scatter(runs.frame, "no fix", "stack"), price_bar((runs.only("no fix") + runs.only("stack")).frame)',
+            'llmlab.compare(runs.only("no fix"), runs.only("stack"), metric="slow")',
         ]
         return "\n".join(lines)
 
@@ -119,7 +121,7 @@ class LatencyVariance(Panel):
                 value=default.seconds, min=0, max=20, step=0.5, description="Spike (s)", readout_format=".1f", tooltip="How late"
             ),
             "tokens": widgets.SelectionSlider(options=lengths, value=AS_IT_COMES, description="Answers", tooltip="Length asked for"),
-            "fixes": Choice(FIXES, default.fixes, "Fixes of the stack"),
+            "fixes": Choice({name: what for name, what in FIXES.items() if name != "cache"}, default.fixes, "Fixes of the stack"),
             "delay": widgets.FloatSlider(
                 value=default.delay,
                 min=0.5,
@@ -135,7 +137,9 @@ class LatencyVariance(Panel):
         """Click in staging, then run three apps in production."""
         setting = Setting(seed=turn.seed, **values)
         lab = setting.lab
-        apps: dict[str, App] = {"naive": naive, "careful": careful, "stack": setting.app}
+        apps: dict[str, App] = {"naive": naive, "careful": careful, NO_FIX: fixed()}
+        if setting.fixes:
+            apps["stack"] = setting.app
         runs = turn.play(lab, apps, setting.cases, load=Open(per_second=PER_SECOND))
         staged = staging(setting)
         return Result(
@@ -144,8 +148,9 @@ class LatencyVariance(Panel):
 
     def _pictures(self, setting: Setting, staged: Runs, runs: Runs) -> tuple[Picture, ...]:
         both = pd.concat([runs.frame, staged.frame], ignore_index=True)
+        mine = runs.frame[runs.frame["app"].isin([NO_FIX, "stack"])]  # the same prompt: what is dearer is the fixes
         always = storm_strip(runs.frame), ecdf(both if not setting.fixes else runs.frame)
-        return (*always, paired_scatter(runs.frame, "naive", "stack"), price_bar(runs.frame)) if setting.fixes else always
+        return (*always, paired_scatter(runs.frame, NO_FIX, "stack"), price_bar(mine)) if setting.fixes else always
 
     def code(self, seed: int, **values: Any) -> str:
         """Return the lines that do the same."""
@@ -166,8 +171,8 @@ class LatencyVariance(Panel):
 
 
 def staging(setting: Setting) -> Runs:
-    """Return what a team saw that clicked so often before the release: other requests, the same weather."""
-    weather = Lab(seed=setting.seed + 1_000_000, faults=setting.lab.faults, source=setting.lab.source)
+    """Return what a team saw that clicked so often before the release, on a calm day."""
+    weather = Lab(seed=setting.seed, source=setting.lab.source)
     return weather.run(naive, setting.cases, requests=setting.clicks, load=Closed(concurrency=1), name=f"staging, {setting.clicks} clicks")
 
 
@@ -178,8 +183,8 @@ def slow_share(runs: Runs, app: str) -> float:
 
 def sentence(setting: Setting, staged: Runs, runs: Runs) -> str:
     """Return the result and its price."""
-    n = len(runs) // 3
-    late = {app: slow_share(runs, app) for app in ("naive", "stack")}
+    n = len(runs) // len(runs.apps)
+    late = {app: slow_share(runs, app) for app in runs.apps}
     if not setting.fixes:
         saw = sum(row.waited > SLOW_SECONDS for row in staged.rows)
         return (
@@ -187,15 +192,15 @@ def sentence(setting: Setting, staged: Runs, runs: Runs) -> str:
             f"{saw or 'none'} of it (n = {n}, seed {setting.seed})"
         )
     return (
-        f"First word after {SLOW_SECONDS:g} s: {100 * late['naive']:.1f} % → {100 * late['stack']:.1f} %, for {more_attempts(runs)} "
+        f"First word after {SLOW_SECONDS:g} s: {100 * late[NO_FIX]:.1f} % → {100 * late['stack']:.1f} %, for {more_attempts(runs)} "
         f"(n = {n}, seed {setting.seed})"
     )
 
 
 def more_attempts(runs: Runs) -> str:
-    """Return what the fixes cost in attempts, beside naive's."""
+    """Return what the fixes cost in attempts, beside the same pipeline without them."""
     found = runs.measures()
-    before, after = (found[app]["attempts_per_request"].value or math.nan for app in ("naive", "stack"))
+    before, after = (found[app]["attempts_per_request"].value or math.nan for app in (NO_FIX, "stack"))
     more = 100 * (after / before - 1)
     return f"{abs(more):.1f} % {'more' if more >= 0 else 'fewer'} attempts"
 
@@ -218,8 +223,8 @@ def note(setting: Setting, runs: Runs, banner: str) -> str:
         missed = f"A spike strikes {setting.spikes} of 100 attempts: {share:.0f} % of teams that click {setting.clicks} times meet none."
     sure = ""
     if setting.fixes:
-        found = compare(runs.only("naive"), runs.only("stack"), metric="slow")
-        sure = f" Stack ({setting.words}) against naive: {found.text()}, {found.verdict}. {unread(runs)}"
+        found = compare(runs.only(NO_FIX), runs.only("stack"), metric="slow")
+        sure = f" Stack ({setting.words}) against no fix: {found.text()}, {found.verdict}. {unread(runs)}"
     return f"{missed}{sure} {runs.sources}. {banner}"
 
 

@@ -51,6 +51,8 @@ def calm_down(answer: Any) -> str:
     """Check a pipeline in the default weather, on two seeds of its own."""
     if not isinstance(answer, Pipeline):
         raise Wrong(f"a pipeline is needed, not {type(answer).__name__}.", "Begin with fixed(['stream', ...], after_seconds=...).")
+    if answer.last_resort is not None:
+        raise Wrong("a ready-made message is in time for everybody, and answers nobody.", "Leave last_resort out.")
     slow, attempts = _measured(answer, 0.04)
     found = f"{100 * slow:.2f} % after {SLOW_SECONDS:g} s, {100 * (attempts - 1):.1f} % more attempts, in {2 * REQUESTS} requests"
     if attempts < 1:
@@ -93,7 +95,7 @@ def patient_hedge(answer: Any) -> str:
 @exercise("say how many clicks it takes to meet a spike on 1 of 25 attempts with a probability of 95 %.")
 def clicks_needed(answer: Any) -> str:
     """Check a number of clicks."""
-    if isinstance(answer, bool) or not isinstance(answer, int | float):
+    if isinstance(answer, bool) or not isinstance(answer, int | float) or not -1e9 < answer < 1e9:
         raise Wrong(f"a number is needed, not {answer!r}.", "n clicks meet none with probability 0.96**n.")
     right = math.ceil(math.log(0.05) / math.log(0.96))
     met = 1 - 0.96**answer if answer >= 0 else 0.0

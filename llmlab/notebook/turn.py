@@ -75,12 +75,12 @@ class Turn:
         parts = []
         for name, app in apps.items():
             self.check()
-            # A pipeline is made anew by each turn; functions stay what they are.
-            key = (repr(lab), name, app, asked, self.requests, repr(sorted(options.items())))
-            known = None if isinstance(app, Pipeline) or lab.source == "live" else self._memory.get(key)
+            # A pipeline is made anew by each turn, and is what its repr says; a function is itself.
+            who = repr(app) if isinstance(app, Pipeline) else app
+            key = (repr(lab), name, who, asked, self.requests, repr(sorted(options.items())))
+            known = None if lab.source == "live" else self._memory.get(key)
             parts.append(known or self._run(lab, name, app, cases, total, done, options))
-            if not isinstance(app, Pipeline):
-                self._memory[key] = parts[-1]
+            self._memory[key] = parts[-1]
             done += self.requests
         while len(self._memory) > _REMEMBERED:
             self._memory.pop(next(iter(self._memory)), None)

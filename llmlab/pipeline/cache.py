@@ -1,7 +1,8 @@
 """The answer cache: the same question, prompt, model, tenant and policy need not be answered twice.
 
 What counts as the same is exact: prompt version, messages (with their documents), model and parameters, tenant, guards and output. Only
-answers that are whole and as meant are kept. Requests that are the same at the same time share one answer (single flight).
+answers that are whole and as meant, from the route that was meant, are kept. Requests that are the same at the same time share one
+answer (single flight).
 
 Notebook: 01_latency_variance.ipynb
 """
@@ -34,11 +35,15 @@ class Cache:
     stale_seconds: float = 86_400.0
     """How much longer it is good enough when every attempt has failed (in seconds); such an answer is `degraded`. 0: never."""
 
+    share_seconds: float = 5.0
+    """How long a request waits for another that is asking the same, before it asks by itself (in seconds); 0: not at all."""
+
     def __post_init__(self) -> None:
         if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
             raise BadInput(f"Cache: size is a whole number of at least 1, not {self.size!r}; for no cache, leave it out (cache=None)")
         check_seconds("Cache: fresh_seconds", self.fresh_seconds)
         check_seconds("Cache: stale_seconds", self.stale_seconds, least=0)
+        check_seconds("Cache: share_seconds", self.share_seconds, least=0)
 
 
 class Kept(NamedTuple):
@@ -54,22 +59,25 @@ class Flight:
     """What the cache has for one request: an answer, or the place of the one who gets it for all.
 
     Attributes:
-        found: A fresh answer, or None: then it is this request's turn to ask, and `keep` what comes.
-        shared: Whether another request was waited for.
+        found: A fresh answer, or None: then this request asks, and may `keep` what comes.
+        waited_seconds: How long another request was waited for.
+        hopeless: That one has just failed: to ask again is in vain, if there is an old answer.
     """
 
     def __init__(self, shelf: Shelf, key: str, cache: Cache) -> None:
-        self._shelf, self._key, self._cache = shelf, key, cache
+        self._shelf, self._cache = shelf, cache
+        self.key = key
         self.found: Kept | None = None
-        self.shared = False
+        self.waited_seconds = 0.0
+        self.hopeless = False
 
     def keep(self, pieces: tuple[str, ...]) -> None:
         """Put an answer on the shelf."""
-        self._shelf.put(self._key, Kept(asyncio.get_running_loop().time(), pieces), self._cache.size)
+        self._shelf.put(self.key, Kept(asyncio.get_running_loop().time(), pieces), self._cache.size)
 
     def stale(self) -> Kept | None:
         """Return an answer that is good enough when there is no other."""
-        return self._shelf.get(self._key, self._cache.fresh_seconds + self._cache.stale_seconds)
+        return self._shelf.get(self.key, self._cache.fresh_seconds + self._cache.stale_seconds)
 
 
 class Shelf:
@@ -77,7 +85,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Kept] = OrderedDict()
-        self._leaders: dict[str, asyncio.Future[None]] = {}
+        self._leaders: dict[str, asyncio.Future[bool]] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -104,17 +112,20 @@ class Shelf:
 
     @asynccontextmanager
     async def flight(self, key: str, cache: Cache, deadline: float | None) -> AsyncIterator[Flight]:
-        """Look for an answer; while another request is getting it, wait for that until the deadline.
+        """Look for an answer; where another request is getting it, wait for that one, for a while.
 
-        The first of several that are the same asks. Where nothing worth keeping came of it, the next one asks, and so on.
+        The first of several that are the same asks. Where nothing worth keeping came of it in time, all the others ask at once.
         """
         loop = asyncio.get_running_loop()
         flight = Flight(self, key, cache)
         flight.found = self.get(key, cache.fresh_seconds)
-        while flight.found is None and key in self._leaders and (deadline is None or loop.time() < deadline):
-            await asyncio.wait([self._leaders[key]], timeout=None if deadline is None else deadline - loop.time())
-            flight.shared = True
+        leader = self._leaders.get(key)
+        if flight.found is None and leader is not None:
+            began, patience = loop.time(), cache.share_seconds
+            await asyncio.wait([leader], timeout=patience if deadline is None else max(0.0, min(patience, deadline - began)))
+            flight.waited_seconds = loop.time() - began
             flight.found = self.get(key, cache.fresh_seconds)
+            flight.hopeless = leader.done() and leader.result()
         if flight.found is not None or key in self._leaders:
             yield flight
             return
@@ -124,4 +135,4 @@ class Shelf:
         finally:
             if self._leaders.get(key) is mine:
                 del self._leaders[key]
-            mine.set_result(None)
+            mine.set_result(flight.hopeless)

@@ -108,6 +108,10 @@ class Pipeline:
         _check_deadline(self.deadline_seconds)
         if self.hedge is not None and self.deadline_seconds is not None and self.hedge.after_seconds >= self.deadline_seconds:
             raise BadInput(f"a hedge after {self.hedge.after_seconds:g} s never comes: the deadline is {self.deadline_seconds:g} s")
+        patience = self.routes[0].clocks.first_content_seconds
+        if self.hedge is not None and patience is not None and self.hedge.after_seconds >= patience:
+            whose = self.routes[0].name
+            raise BadInput(f"a hedge after {self.hedge.after_seconds:g} s never comes: route {whose!r} gives up after {patience:g} s")
         check_client("the pipeline", self.client)
         if self.output is not None:
             check_output(self.output)
@@ -194,6 +198,8 @@ class Pipeline:
     ) -> AsyncGenerator[Delta | Finished, None]:
         if not isinstance(question, str):
             raise BadInput(f"a question is a text, not {type(question).__name__}")
+        if not isinstance(tenant, str):
+            raise BadInput(f"a tenant is a text, not {type(tenant).__name__}")
         _check_deadline(deadline_seconds)
         limit = self.deadline_seconds if deadline_seconds is None else deadline_seconds
         state, clock = self._remembered(), asyncio.get_running_loop().time
@@ -234,9 +240,12 @@ class Pipeline:
             flight, kept = None, None
             if self.cache is not None:
                 with trace.stage("cache", clock) as note:
-                    flight = await stack.enter_async_context(state.shelf.flight(self._key(request, tenant), self.cache, deadline))
-                    kept, draft.cached = flight.found, "" if flight.found is None else "shared" if flight.shared else "fresh"
-                    note.append("miss" if kept is None else f"{draft.cached}, {clock() - kept.at:.1f} s old")
+                    flight = await stack.enter_async_context(
+                        state.shelf.flight(self._key(self.routes[0], request, tenant), self.cache, deadline)
+                    )
+                    kept = self._looked(draft, flight, clock())
+                    note += ["miss" if kept is None else f"{draft.cached}, {clock() - kept.at:.1f} s old"]
+                    note += [f"waited {flight.waited_seconds:.1f} s for the same question"] if flight.waited_seconds else []
             if kept is None:
                 with trace.stage("routing", clock) as note:
                     router = Router(self.routes, self.retry, self.hedge, self.before_attempt, self.breaker)
@@ -262,7 +271,8 @@ class Pipeline:
             if draft.text:
                 with trace.stage("guards out", clock) as note:
                     note.append(draft.guard(self.guards_out, draft.text, "assistant"))
-            if flight is not None and draft.keepable:
+            # Another route, or a question that was made shorter, has another key: its answer is not kept under this one.
+            if flight is not None and draft.keepable and request.winner and self._key(request.winner[0], request, tenant) == flight.key:
                 flight.keep(tuple(draft.pieces))
         state.touch()
         yield Finished(draft.answer(clock() - trace.began))
@@ -272,26 +282,36 @@ class Pipeline:
         if draft.pieces:  # two answers are never spliced
             draft.status, draft.reason = "failed", f"partial: the answer broke off ({error})"
             return None
-        kept = flight.stale() if flight is not None else None
-        if kept is not None:
-            draft.status, draft.cached = "degraded", "stale"
-            draft.reason = f"stale: an answer of {now - kept.at:.0f} s ago, for there is no new one ({error})"
-        elif self.last_resort is not None:
+        if flight is not None:
+            flight.hopeless = True
+            if (kept := flight.stale()) is not None:
+                return _stale(draft, kept, now, str(error))
+        if self.last_resort is not None:
             draft.status, draft.reason = "degraded", f"last resort: a message, for there is no answer ({error})"
             return Kept(now, (self.last_resort,))
-        else:
-            draft.status, draft.reason = "failed", str(error)
-        return kept
+        draft.status, draft.reason = "failed", str(error)
+        return None
+
+    @staticmethod
+    def _looked(draft: Draft, flight: Flight, now: float) -> Kept | None:
+        """Return what the cache gives: a fresh answer, or a stale one where another request has just asked the same in vain."""
+        if flight.found is not None:
+            draft.cached = "shared" if flight.waited_seconds else "fresh"
+            return flight.found
+        kept = flight.stale() if flight.hopeless else None
+        return None if kept is None else _stale(draft, kept, now, "another request has just failed")
 
     def _remembered(self) -> State:
         assert self.state is not None, "set when the pipeline was made"
         return self.state
 
-    def _key(self, request: Request, tenant: str) -> str:
-        """Return what an answer is kept under: all that could make it another one."""
-        body = {**self.routes[0].body(request.messages), **request.extra, "stream": None}
+    def _key(self, route: Route, request: Request, tenant: str) -> str:
+        """Return what an answer of `route` is kept under: all that could make it another one, streamed or not."""
+        body = {name: part for name, part in route.body(request.messages).items() if name not in ("stream", "stream_options")}
         policy = [repr(guard) for guard in (*self.guards_in, *self.guards_out)]
-        return digest([request.prompt_version, body, tenant, policy], 16)
+        client = route.client or request.client
+        where = str(client.base_url) if client is not None else ""
+        return digest([request.prompt_version, {**body, **request.extra}, where, tenant, policy], 16)
 
     def _finish(self, draft: Draft, request: Request, documents: Sequence[Document]) -> None:
         """Read what came: citations, tool calls, structured output, and whether it is what was meant."""
@@ -325,6 +345,12 @@ def _all_of(stage: str, given: Any, kind: type, what: str) -> tuple[Any, ...]:
     if wrong:
         raise BadInput(f"{stage} is a list of {what}, and {wrong[0]!r} is none")
     return parts
+
+
+def _stale(draft: Draft, kept: Kept, now: float, why: str) -> Kept:
+    draft.status, draft.cached = "degraded", "stale"
+    draft.reason = f"stale: an answer of {now - kept.at:.0f} s ago, for there is no new one ({why})"
+    return kept
 
 
 def _check_deadline(seconds: float | None) -> None:

@@ -57,12 +57,17 @@ class Race:
         self._route, self._failed = routes[0], 0
         self._next: tuple[float, str] | None = (self._now(), "primary")
         self._hedge_at: float | None = None
+        self._leaving: list[asyncio.Task[None]] = []
+        self._losers: list[Call] = []
         self._state, self._breaker = request.state, breaker
         if retry.max_extra is not None and retry.attempts > 1:
             self._state.retries.earn(retry.max_extra)
         if hedge is not None:
             self._state.hedges.earn(hedge.max_extra)
             self._hedge_at = self._now() + hedge.delay(self._state.observed(routes[0].name))
+            if request.deadline is not None and self._hedge_at >= request.deadline:
+                request.notes.append("no hedge: the deadline comes first")
+                self._hedge_at = None
         self._error: AttemptFailed | None = None
 
     async def winner(self) -> Call:
@@ -99,9 +104,9 @@ class Race:
         winner = self._winner
         if winner is not None:
             self._record(winner, "cancelled", "abandoned")
-        await _ended(dropped)
-        if winner is not None:
-            await winner.release()
+        await _ended([*self._leaving, *dropped])
+        for call in (*self._losers, *([winner] if winner is not None else [])):
+            await call.release()
 
     def _fits(self, route: Route, wait: float = 0.0, least: float = SHORTEST_ATTEMPT_SECONDS) -> bool:
         """Whether an attempt on `route` that starts after `wait` could show something before the deadline."""
@@ -197,13 +202,12 @@ class Race:
         trace.committed = call.ordinal
         trace.committed_at = None if call.first_content_at is None else call.first_content_at - trace.began
         for one in (call, *(loser for loser, _ in late), *(loser for loser, _ in self._running.values())):
-            self._observe(one)
-        dropped = self._drop("lost the race")
+            if one is call or one.role != "hedge":  # a hedge that lost was cut off young: that says nothing
+                self._observe(one)
+        self._leaving = self._drop("lost the race")  # nobody waits for them before the first word is out
         for loser, _ in late:
             self._record(loser, "cancelled", "lost the race")
-        await _ended(dropped)
-        for loser, _ in late:
-            await loser.release()
+            self._losers.append(loser)
         return call
 
     def _plan(self, error: AttemptFailed) -> None:

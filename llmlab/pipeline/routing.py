@@ -80,7 +80,7 @@ class Hedge:
     """
 
     after_seconds: float = 1.5
-    """How long there may be silence (in seconds)."""
+    """How long the user may wait for the first content before a second attempt is sent (in seconds after the question)."""
     at_quantile: float | None = None
     """Wait for this quantile of the observed times to first content instead, as in 0.95; until enough were seen, `after_seconds`."""
     route: str | None = None

@@ -19,8 +19,8 @@ from llmlab.pipeline.cache import Shelf
 class Observed:
     """The latest times to first content on one route (in seconds).
 
-    An attempt that lost a race, or ran out of time, counts with the time it had lasted: it would have taken longer. So the share of slow
-    attempts is right, and a hedge does not teach itself to come ever sooner.
+    An attempt that lost to its hedge, or ran out of time, counts with the time it had lasted, though it would have taken longer; a hedge
+    that lost does not count. So quantiles below the hedge's delay are right, and those above it are lower bounds.
     """
 
     KEPT = 200

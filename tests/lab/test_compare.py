@@ -167,7 +167,7 @@ class Tides(llmlab.faults.Fault):
 
 def test_the_lab_knows_its_weather(monkeypatch: pytest.MonkeyPatch) -> None:
     def weather(load: Any = None, **options: Any) -> Weather:
-        return llmlab.Lab(**{"source": "simulator", **options}).run(llmlab.naive, requests=1, load=load).weather["naive"]
+        return llmlab.Lab(**{"source": "simulator", **options}).run(llmlab.naive, requests=1, load=load).weather["naive"]._replace(asked="")
 
     assert CALM == weather()
     assert CALM._replace(seed=8, faults=(SPIKES,)) == weather(seed=8, faults=[SPIKES])
@@ -317,3 +317,15 @@ def test_bad_input_says_what_would_do(real: Runs) -> None:
     for margin in (-0.1, math.nan, math.inf, "2 %"):
         with pytest.raises(BadInput, match="margin is the largest loss that you accept"):
             llmlab.compare(one, one, margin=margin)  # type: ignore[arg-type]
+
+
+def test_other_questions_are_not_paired_though_their_ids_are_the_same() -> None:
+    lab = llmlab.Lab(source="simulator")
+    one, other = (lab.run(llmlab.naive, [question], requests=5) for question in ("Do you deliver?", "Can I pay later?"))
+    assert "not paired: the questions differ" == llmlab.compare(one, other).pairing
+
+
+def test_the_same_run_twice_is_no_new_observation() -> None:
+    run = llmlab.Lab(source="simulator").run(llmlab.naive, requests=3)
+    with pytest.raises(BadInput, match="naive has these requests already"):
+        run + run

@@ -148,7 +148,7 @@ def test_fixes_are_switched_on_the_weather_is_moved_and_all_is_put_back(address:
         expect(page.locator(".widget-readout").nth(1)).to_have_text("8")
         expect(sentence).not_to_have_text(hedged, timeout=SECONDS)
         page.get_by_role("button", name="Show code").click()
-        expect(page.locator(".llmlab-code")).to_contain_text("fixed(['stream', 'hedge'], after_seconds=1.5)")
+        expect(page.locator(".llmlab-code")).to_contain_text("fixed(['stream', 'hedge'], after_seconds=1.75)")
         page.get_by_role("button", name="Feel it").click()
         expect(page.locator(".llmlab-chat")).to_have_count(2)
         page.get_by_role("button", name="Reset").click()

@@ -103,21 +103,84 @@ def test_those_who_ask_the_same_at_the_same_time_share_one_answer() -> None:
     assert 1 == len(wire.requests)
 
 
-def test_where_the_first_fails_or_leaves_the_next_asks() -> None:
-    wire = Wire(refusal(500, at=1.0), silence(), good())
+def together(wire: Wire, count: int, **stages: Any) -> list[llmlab.Answer]:
+    """The answers to so many of the same question at the same time."""
+
+    async def go() -> list[llmlab.Answer]:
+        cached = pipeline(wire, **{"cache": Cache(), "retry": None, **stages})
+        return await asyncio.gather(*(cached.ask(QUESTION) for _ in range(count)))
+
+    return llmlab.simulate(go())
+
+
+def test_where_the_first_fails_all_the_others_ask_at_once() -> None:
+    answers = together(Wire(refusal(500, at=1.0)), 6)
+    assert ["failed"] * 6 == [answer.status for answer in answers]
+    assert [1.0] + [2.0] * 5 == [answer.timings.total for answer in answers]
+
+
+def test_where_the_first_fails_the_others_take_an_old_answer_without_asking_again() -> None:
+    wire = Wire(good("old"), refusal(500, at=1.0))
+
+    async def go() -> list[llmlab.Answer]:
+        cached = pipeline(wire, cache=Cache(fresh_seconds=5), retry=None)
+        await cached.ask(QUESTION)
+        await asyncio.sleep(10)
+        return await asyncio.gather(*(cached.ask(QUESTION) for _ in range(5)))
+
+    answers = llmlab.simulate(go())
+    assert [("degraded", "stale", 1.0)] * 5 == [(answer.status, answer.cached, answer.timings.total) for answer in answers]
+    assert 2 == len(wire.requests)
+    assert "another request has just failed" in answers[1].reason
+
+
+def test_where_the_first_leaves_the_others_ask() -> None:
+    wire = Wire(silence(), good())
 
     async def go() -> list[Any]:
         cached = pipeline(wire, cache=Cache(), retry=None)
-        tasks = [asyncio.create_task(cached.ask(QUESTION)) for _ in range(4)]
+        tasks = [asyncio.create_task(cached.ask(QUESTION)) for _ in range(3)]
         await asyncio.sleep(1.5)
-        tasks[1].cancel()
+        tasks[0].cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    failed, cancelled, asked_again, shared = llmlab.simulate(go())
-    assert "failed" == failed.status
-    assert isinstance(cancelled, asyncio.CancelledError)
-    assert ("", "ok", "shared") == (asked_again.cached, asked_again.status, shared.cached)
-    assert 3 == len(wire.requests)
+    left, *others = llmlab.simulate(go())
+    assert isinstance(left, asyncio.CancelledError)
+    assert [("ok", "", 3.25)] * 2 == [(answer.status, answer.cached, answer.timings.total) for answer in others]
+
+
+def test_nobody_waits_for_another_longer_than_a_while() -> None:
+    first, second = together(Wire(silence(), good()), 2, cache=Cache(share_seconds=2.0), deadline_seconds=10.0)
+    assert ("stale", "ok", "") == (first.cached, second.status, second.cached)
+    assert 3.75 == second.timings.total
+    note = next(stage.note for stage in second.trace.stages if stage.name == "cache")
+    assert "miss, waited 2.0 s for the same question" == note
+
+
+def test_the_answer_of_another_route_is_not_kept_under_this_one() -> None:
+    state = State()
+
+    async def go() -> list[str]:
+        spare = llmlab.Route("spare", model="main", parameters={"temperature": 1.5}, client=llmlab.client(Wire(good("spare"))))
+        main = llmlab.Route("main", model="main", client=llmlab.client(Wire(refusal(500), good("main"))))
+        asked = llmlab.Pipeline(routes=[main, spare], cache=Cache(), retry=None, state=state)
+        return [(await asked.ask(QUESTION)).text for _ in range(3)]
+
+    assert ["spare", "main", "main"] == llmlab.simulate(go())
+
+
+def test_a_streamed_and_an_unstreamed_route_share_answers_and_two_providers_do_not() -> None:
+    state = State()
+
+    async def go() -> list[str]:
+        wire = Wire(good(), good())
+        one = pipeline(wire, cache=Cache(), state=state)
+        whole = pipeline(wire, cache=Cache(), state=state, stream=False)
+        other = llmlab.client(wire, base_url="https://provider.invalid/v1")
+        elsewhere = llmlab.Pipeline(routes=[llmlab.Route("main", model="main", client=other)], cache=Cache(), state=state)
+        return [(await asked.ask(QUESTION)).cached for asked in (one, whole, elsewhere)]
+
+    assert ["", "fresh", ""] == llmlab.simulate(go())
 
 
 def test_who_waits_for_another_keeps_its_own_deadline() -> None:

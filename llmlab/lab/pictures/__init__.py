@@ -23,6 +23,7 @@ from llmlab.lab.pictures.ecdf import ecdf, ecdf_table
 from llmlab.lab.pictures.price import price_bar, price_table
 from llmlab.lab.pictures.scatter import paired_scatter, paired_scatter_table
 from llmlab.lab.pictures.storm import storm_strip, storm_table
+from llmlab.lab.pictures.storm_clock import phase_portrait, storm_clock, storm_clock_table
 from llmlab.lab.pictures.timeline import timeline, timeline_table
 from llmlab.lab.pictures.waterfall import waterfall, waterfall_table
 
@@ -42,8 +43,11 @@ __all__ = [
     "outcomes",
     "paired_scatter",
     "paired_scatter_table",
+    "phase_portrait",
     "price_bar",
     "price_table",
+    "storm_clock",
+    "storm_clock_table",
     "storm_strip",
     "storm_table",
     "timeline",

@@ -29,6 +29,11 @@ class Catalogue(tuple[Entry, ...]):
         widths = [max(map(len, column)) for column in zip(*((entry.family, entry.name) for entry in self), strict=True)]
         return "\n".join(f"{entry.family:<{widths[0]}}  {entry.name:<{widths[1]}}  {entry.what}" for entry in self)
 
+    def markdown(self) -> str:
+        """Return the table for the docs."""
+        rows = [f"| {entry.family} | `{entry.name}` | {entry.what} |" for entry in self]
+        return "\n".join(["| family | fault | what happens |", "|---|---|---|", *rows])
+
 
 def catalogue() -> Catalogue:
     """Return llmlab's own faults, by family and name."""
