@@ -47,7 +47,9 @@ def test_faults_go_by_their_names(kind: type[Fault]) -> None:
 
 
 def test_an_unknown_fault_names_those_there_are() -> None:
-    with pytest.raises(UnknownName, match="there is no fault 'Spike'; there is: BrownOut, Bursts, ChangedName, ChangedNumber, ConnectTimeout"):
+    with pytest.raises(
+        UnknownName, match="there is no fault 'Spike'; there is: BrownOut, Bursts, ChangedName, ChangedNumber, ConnectTimeout"
+    ):
         fault_named("Spike")
 
 

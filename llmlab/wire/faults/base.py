@@ -2,7 +2,7 @@
 
 A fault is a frozen dataclass below `Fault`. If it fires for an attempt (`sent`), its `strike(plan, sent)` writes into the attempt's `plan`,
 without I/O and without a clock, and returns what it asked for, in words for the journal; an empty text means that it did nothing. Chaos
-carries the plan out. Draws are `sent.draw(self.name, "purpose", ...)` and no others. There are six kinds of effects:
+carries the plan out. Draws are `sent.draw(self.name, "purpose", ...)` and no others. There are seven kinds of effects:
 
 - late: `plan.timing.before_headers += 4.0` (a fault of times alone may write `delay(timing, seed, stamp)` instead of `strike`);
 - refuse: `plan.answer(503, [(b"content-type", b"text/html")], b"<html>...", seconds=0.05)`: nobody behind is asked;
@@ -10,6 +10,7 @@ carries the plan out. Draws are `sent.draw(self.name, "purpose", ...)` and no ot
 - change a reply in one piece: `plan.rewrite(change)` with `change(whole) -> bool | str`, which sets its body, status, header(), error;
 - change a stream: `plan.spoil(spoil)` with an object of a class below `Spoil`: `open(head)`, `feed(piece) -> [bytes | Silence(seconds) |
   Break() | End()]`, `end()`; it sees whole events, or raw chunks with `whole_events = False`. Answers with a status other than 200 pass;
+- change what the model says, in one piece or streamed: a class below `content_base._ContentFault`, which does both of these;
 - change the request that goes in: `plan.body = {**plan.body, "messages": [...]}` (its JSON; make a new object, never change the old one).
 
 Each of them composes with those of the faults before it, in the order given; the first that refuses or breaks is the only one. What acts on
