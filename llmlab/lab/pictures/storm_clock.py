@@ -14,7 +14,7 @@ from llmlab.lab.pictures.base import BLACK, BLUE, FONT_POINTS, GRAY, INK, ON_WHI
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from llmlab.lab.storm import StormRun
+    from llmlab.lab.storm_run import StormRun
 
 _SHADE = "#F6E7DC"
 _BREAKER = {"closed": ("#FFFFFF", ""), "half-open": ("#BDBDBD", "////"), "open": (BLACK, "")}

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from llmlab.lab.pictures import Picture, phase_portrait, storm_clock, storm_clock_table
-from llmlab.lab.storm import DEFAULT, Storm, StormRun
+from llmlab.lab.storm import DEFAULT, Storm
 from llmlab.lab.storm_policies import policies
+from llmlab.lab.storm_run import StormRun
 
 STORM = Storm(
     per_second=8.0, slots=14, seconds=50.0, after_seconds=20.0, brown_out=replace(DEFAULT, start_seconds=10.0, duration_seconds=20.0)
