@@ -96,7 +96,7 @@ def test_a_question_of_a_megabyte_is_blocked_in_one_line(llmlab) -> None:  # typ
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["ask", "Hm?", "--fault", "Earthquake()"], "there is no fault 'Earthquake'; there is: Jitter"),
+        (["ask", "Hm?", "--fault", "Earthquake()"], "there is no fault 'Earthquake'; there is: BrownOut"),
         (["ask", "Hm?", "--fault", "LatencySpike(probability=1.5)"], "probability is a share from 0 to 1, not 1.5"),
         (["ask", "Hm?", "--fault", "LatencySpike(seconds=-1)"], "seconds is a time of 0 seconds or more, not -1"),
         (["ask", "Hm?", "--fault", "LatencySpike(speed=3)"], "has no attribute 'speed'; it has: name, probability"),

@@ -23,7 +23,7 @@ class _Layer:
         self._spoil, self._rest = spoil, b""
 
     def _pieces(self, chunk: bytes) -> Sequence[bytes]:
-        if not self._spoil.whole_events or (not self._rest and chunk.find(b"\n\n") == len(chunk) - 2 and b"\r" not in chunk):
+        if not self._spoil.whole_events or (not self._rest and 2 < len(chunk) == chunk.find(b"\n\n") + 2 and b"\r" not in chunk):
             return (chunk,)  # one whole event: nearly always
         data, begun, pieces = self._rest + chunk, 0, []
         for match in _EVENT_ENDS.finditer(data):
@@ -102,6 +102,7 @@ class AsyncSpoiled(_Spoiled, httpx2.AsyncByteStream):
                 except StopAsyncIteration:
                     self._feed(End())
                 except BaseException:
+                    self._steps.append(End())
                     self._over(self._clock())
                     raise
             step = self._steps.popleft()
@@ -115,7 +116,7 @@ class AsyncSpoiled(_Spoiled, httpx2.AsyncByteStream):
             if wait > 0:
                 await asyncio.sleep(wait)
             if error is not None:
-                self._steps.append(End())
+                self._steps = deque((End(),))
                 await self.aclose()
                 raise error
 

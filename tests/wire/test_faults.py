@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import llmlab
 from llmlab.errors import BadInput, UnknownName
+from llmlab.protocol.draws import uniform
 from llmlab.protocol.identity import Stamp
 from llmlab.wire import faults
 from llmlab.wire.faults import FAULTS, Fault, Jitter, Latency, LatencySpike, SlowDecode, SlowFirstToken, Stall, Timing, fault_named
@@ -210,7 +211,7 @@ def test_a_fault_of_ones_own_is_known_by_its_name() -> None:
 
 
 def test_the_package_lists_them_in_order() -> None:
-    assert sorted(faults.__all__) == list(faults.__all__)
+    assert sorted(faults.__all__, key=lambda name: (not name.isupper(), name)) == list(faults.__all__)
     assert {kind.__name__ for kind in OURS} <= set(faults.__all__)
 
 
@@ -244,7 +245,121 @@ def test_narrowing_a_fault_moves_no_draw(seed: int, number: int, ordinal: int) -
     assert expected == fault.on(model="main").first(4).fires(sent(number, ordinal, seed=seed))
 
 
+# Scripts
+
+
+def struck(fault: Fault, attempts: int = 6, **where: Any) -> list[int]:
+    """Which attempts, from 1, are struck."""
+    return [ordinal + 1 for ordinal in range(attempts) if fault.fires(sent(0, ordinal, **where))]
+
+
+@pytest.mark.parametrize(
+    ("expected", "fault"),
+    [
+        ([1, 2, 3, 4, 5, 6], Stall()),
+        ([1, 2], Stall().first(2)),
+        ([3], Stall().nth(3)),
+        ([4], Stall().on(attempt=4)),
+        ([1, 3], Stall().sequence(True, False, True)),
+        ([1], Stall().sequence(True, False, True).first(2)),
+        ([2], Stall().nth(2).first(3).on(model="main", host="a.test").between(0, 1)),
+        ([], Stall().nth(2).on(model="fast")),
+        ([], Stall(probability=0.0).nth(2)),
+    ],
+)
+def test_a_script_strikes_exactly_where_it_says(expected: list[int], fault: Fault) -> None:
+    assert expected == struck(fault)
+    assert expected == struck(parse(repr(fault)))
+    assert fault == eval(repr(fault), dict(FAULTS))
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=8).filter(any))
+def test_a_pattern_is_followed_and_then_nothing(pattern: list[bool]) -> None:
+    assert [place for place, strikes in enumerate(pattern, 1) if strikes] == struck(Stall().sequence(*pattern), 12)
+
+
+@given(st.floats(0, 100), st.floats(0.001, 100), st.floats(0, 250))
+def test_a_window_holds_its_start_and_not_its_end(start: float, length: float, at: float) -> None:
+    fault = Stall().between(start, start + length)
+    assert (start <= at < start + length) == fault.fires(sent(at=at))
+    assert fault.fires(sent(at=start))
+    assert not fault.fires(sent(at=start + length))
+
+
+def test_a_host_alone_can_be_struck_and_streams_alone() -> None:
+    assert Stall().on(host="a.test").fires(sent())
+    assert not Stall().on(host="a.test").fires(sent(host="b.test"))
+    assert [True, False] == [Stall().on(stream=True).fires(sent(**body)) for body in ({"stream": True}, {})]
+    assert [False, True] == [Stall().on(stream=False).fires(sent(**body)) for body in ({"stream": True}, {})]
+    assert Stall().on(model="llama-9").fires(sent(model="llama-9")), "a live provider may know models that we don't"
+
+
+@pytest.mark.parametrize(
+    ("message", "make"),
+    [
+        ("first_attempts=2, attempt=3 exclude each other, so that it never strikes", lambda: Stall().nth(3).first(2)),
+        ("attempt=2, pattern=.True, False. exclude each other", lambda: Stall().sequence(True, False).nth(2)),
+        ("attempt=3, pattern=.True,. exclude each other", lambda: Stall().sequence(True).nth(3)),
+        ("pattern=.False, False. exclude each other", lambda: Stall().sequence(False, False)),
+        ("sequence takes True or False for the first attempt", lambda: Stall().sequence()),
+        ("pattern is a sequence of True and False, not .1, 0.", lambda: Stall().sequence(1, 0)),
+        ("attempt is a whole number of at least 1, or None for any, not 0", lambda: Stall().nth(0)),
+        ("a window starts at 0 s or later and ends after it starts, which 5 s to 3 s does not", lambda: Stall().between(5, 3)),
+        ("ends after it starts, which 5 s to 5 s does not", lambda: Stall().between(5, 5)),
+        ("window is two times in seconds, start and end, not .0, 'x'.", lambda: Stall().between(0, "x")),
+        ("on.model=''. would strike nothing; leave model out to strike any", lambda: Stall().on(model="")),
+        ("on.host=''. would strike nothing", lambda: Stall().on(host="")),
+        ("host is a text, not 3", lambda: Stall().on(host=3)),
+        ("stream is True, False, or None for both, not 'yes'", lambda: Stall().on(stream="yes")),
+        ("it strikes streams only, so that with stream=False it never strikes", lambda: faults.CutStream().on(stream=False)),
+        ("after_tokens is a whole number of at least 0, not -1", lambda: faults.CutStream(after_tokens=-1)),
+        ("every_seconds is at least 0.001", lambda: faults.KeepAliveOnly(every_seconds=0)),
+    ],
+)
+def test_scripts_that_contradict_are_refused(message: str, make: Any) -> None:
+    with pytest.raises(BadInput, match=message):
+        make()
+
+
+@given(st.integers(0, 2**32), st.integers(0, 5000), st.integers(0, 3), st.floats(0, 1))
+def test_a_draw_is_the_one_that_its_key_says(seed: int, number: int, ordinal: int, probability: float) -> None:
+    expected = uniform(seed, "Stall", "fires", *stamp(number, ordinal).key) < probability
+    assert expected == Stall(probability=probability).fires(sent(number, ordinal, seed=seed))
+
+
 # From text
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        (Stall().nth(2), "Stall().nth(2)"),
+        (Stall(seconds=3).first(2).on(model="main", stream=True), "Stall(seconds=3).first(2).on(model='main', stream=True)"),
+        (Stall().sequence(True, False, True), "Stall().sequence(True, False, True)"),
+        (Stall().between(10, 20.5), "Stall().between(10, 20.5)"),
+        (Stall().between(1, 2), "Stall(window=(1, 2))"),
+        (faults.Outage(what=faults.ConnectionRefused(seconds=1)), "Outage(what=ConnectionRefused(seconds=1))"),
+        (faults.Outage(what=faults.DnsFailure()).first(1), "Outage(what=DnsFailure).first(1)"),
+    ],
+)
+def test_scripts_can_be_written(expected: Fault, text: str) -> None:
+    assert expected == parse(text) == parse(repr(expected))
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("nth is told other things than it takes", "Stall().nth()"),
+        ("on is told other things than it takes", "Stall().on(models='main')"),
+        ("is no fault; write it as", "Stall().fires(1)"),
+        ("a window starts at 0 s or later", "Stall().between(5, 3)"),
+        ("there is no fault 'Storm'", "Storm().nth(2)"),
+        ("are plain numbers and texts", "Outage(what=Storm())"),
+    ],
+)
+def test_scripts_that_cannot_be_read_say_so(message: str, text: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        parse(text)
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ class StallAfterDone(_StreamFault):
 class RoleThenSilence(_StreamFault):
     """The role comes and no content: the client raises `APITimeoutError` at its read timeout, and does not try again."""
 
-    seconds: float = 600.0
+    seconds: float = 900.0
     """When the connection breaks, if the client's read timeout does not run out before (in seconds after the role)."""
 
     def __post_init__(self) -> None:

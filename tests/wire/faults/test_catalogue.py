@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 import llmlab
 from llmlab.protocol import identity, sse
 from llmlab.protocol.clock import simulate
+from llmlab.protocol.identity import Stamp
 from llmlab.wire.chaos import Chaos
-from llmlab.wire.faults import FAULTS, Fault, catalogue, fault_named
-from llmlab.wire.transport import Piece, Planned, Reply
+from llmlab.wire.client import client
+from llmlab.wire.faults import FAULTS, ContextLength, Fault, Plan, RateLimit, ResetAfterBytes, Sent, ServerError, catalogue, fault_named
+from llmlab.wire.transport import TIMED, Piece, Planned, Reply
 
 WORDS = ["Send ", "it ", "b\u00e4ck ", "soon", ", ", "or ", "keep ", "it."]
 
@@ -56,8 +58,9 @@ class Provider(Planned):
     def plan(self, request: httpx2.Request, now: float) -> Reply:
         if not json.loads(request.content).get("stream"):
             return Reply(headers=[(b"content-type", b"application/json")], headers_at=1.0, pieces=[Piece(1.0, BODY)])
-        pieces = [Piece(1.0 + 0.5 * place, data) for place, data in enumerate(EVENTS)]
-        return Reply(headers=[(b"content-type", b"text/event-stream")], headers_at=1.0, pieces=pieces)
+        at, gap = (0.0, 0.0) if request.extensions.get(TIMED) else (1.0, 0.5)
+        pieces = [Piece(at + gap * place, data) for place, data in enumerate(EVENTS)]
+        return Reply(headers=[(b"content-type", b"text/event-stream")], headers_at=at, pieces=pieces)
 
 
 def post(stream: bool = True, model: str = "gpt-4o", host: str = "api.openai.com", read: float | None = None) -> httpx2.Request:
@@ -139,8 +142,8 @@ EFFECTS: dict[str, tuple[dict[str, Any], Callable[[Seen], bool]]] = {
     "CutStream": ({}, lambda reply: (reply.body, reply.error) == (FIVE, "")),
     "ResetStream": ({}, lambda reply: (reply.body, reply.error) == (FIVE, "RemoteProtocolError")),
     "HalfEvent": ({}, lambda reply: reply.body == FIVE + EVENTS[6][: len(EVENTS[6]) // 2]),
-    "MalformedEvent": ({}, lambda reply: b'"finish_reason":nul\n\n' in reply.body.replace(b"null}]}", b"") or reply.body != WHOLE),
-    "InvalidUtf8": ({}, lambda reply: reply.body == WHOLE.replace(b"or ", b"\xff\xfeor ").replace(b"\xff\xfeor ", b"\xff\xfeor ", 1)),
+    "MalformedEvent": ({}, lambda reply: reply.body == WHOLE.replace(EVENTS[6], EVENTS[6].removesuffix(b"}]}\n\n") + b"\n\n")),
+    "InvalidUtf8": ({}, lambda reply: reply.body == WHOLE.replace(b"or ", b"\xff\xfeor ")),
     "SplitCharacter": ({}, lambda reply: (reply.body, reply.chunks) == (WHOLE, CALM.chunks + 1)),
     "InBandError": ({}, lambda reply: reply.body.startswith(FIVE + b'data: {"error":{"message":"The server had')),
     "DuplicatedChunk": ({}, lambda reply: text(reply) == "Send it b\u00e4ck soon, or or keep it."),
@@ -149,10 +152,13 @@ EFFECTS: dict[str, tuple[dict[str, Any], Callable[[Seen], bool]]] = {
     "EmptyChoices": ({}, lambda reply: reply.body == FIVE + b'data: {"id":"c","choices":[]}\n\n' + b"".join(EVENTS[6:])),
     "MissingUsage": ({}, lambda reply: reply.body == WHOLE.replace(EVENTS[-2], b"")),
     "KeepAliveOnly": ({}, lambda reply: (reply.body, reply.seconds) == (b": keep-alive\n\n" * 13, 61.0)),
-    "HtmlStream": ({}, lambda reply: reply.status == 200 and reply.headers["content-type"].startswith("text/html") and b"<html>" in reply.body),
+    "HtmlStream": (
+        {},
+        lambda reply: reply.status == 200 and reply.headers["content-type"].startswith("text/html") and b"<html>" in reply.body,
+    ),
     "EmptyStream": ({}, lambda reply: (reply.status, reply.body, reply.error) == (200, b"", "")),
     "StallAfterDone": ({}, late(30.0)),
-    "RoleThenSilence": ({}, lambda reply: (reply.body, reply.error, reply.seconds) == (EVENTS[0], "ReadError", 601.5)),
+    "RoleThenSilence": ({}, lambda reply: (reply.body, reply.error, reply.seconds) == (EVENTS[0], "ReadError", 901.5)),
     "Outage": ({"start_seconds": 0}, refused(503, "overloaded")),
     "Bursts": ({"mean_good_seconds": 0.001, "mean_bad_seconds": 1e9}, refused(503, "overloaded")),
     "BrownOut": ({"start_seconds": 0, "ramp_seconds": 0, "capacity": 0.5}, late(6.5)),
@@ -162,8 +168,8 @@ NAMES = [entry.name for entry in catalogue()]
 OURS = [name for name in NAMES if name in EFFECTS]
 
 
-def made(name: str, **more: Any) -> Fault:
-    return fault_named(name, **{"probability": 1.0, **EFFECTS[name][0], **more})
+def made(kind: str, **more: Any) -> Fault:
+    return fault_named(kind, **{"probability": 1.0, **EFFECTS[kind][0], **more})
 
 
 def test_every_fault_of_the_wire_has_its_effect_written_down() -> None:
@@ -180,7 +186,7 @@ def test_what_a_fault_does_is_seen_on_the_wire_and_stands_in_the_journal(name: s
 
 @pytest.mark.parametrize("name", NAMES)
 def test_at_probability_0_a_fault_is_nothing(name: str) -> None:
-    never = fault_named(name, **EFFECTS.get(name, ({},))[0], **{"probability": 0.0})
+    never = fault_named(name, **EFFECTS.get(name, ({},))[0], probability=0.0)
     assert (CALM, []) == seen(never)
     assert (CALM_WHOLE, []) == seen(never, stream=False)
 
@@ -207,7 +213,18 @@ def test_where_nothing_strikes_the_very_same_response_comes_through() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["RateLimit", "ServerError", "ConnectionRefused", "ResetAfterBytes", "CutStream", "ResetStream", "HalfEvent", "HtmlStream", "Outage", "Quota"],
+    [
+        "RateLimit",
+        "ServerError",
+        "ConnectionRefused",
+        "ResetAfterBytes",
+        "CutStream",
+        "ResetStream",
+        "HalfEvent",
+        "HtmlStream",
+        "Outage",
+        "Quota",
+    ],
 )
 @pytest.mark.parametrize("stream", [True, False])
 def test_on_the_real_clock_the_same_comes(name: str, stream: bool) -> None:
@@ -222,8 +239,7 @@ def test_on_the_real_clock_the_same_comes(name: str, stream: bool) -> None:
         response = chaos.handle_request(post(stream))
         status = response.status_code
         try:
-            for data in response.stream:  # type: ignore[union-attr]
-                chunks.append(data)  # noqa: PERF401
+            chunks.extend(response.stream)  # type: ignore[arg-type]
         finally:
             response.close()
     except httpx2.TransportError as failure:
@@ -235,11 +251,87 @@ def test_on_the_real_clock_the_same_comes(name: str, stream: bool) -> None:
 
 def test_the_catalogue_shows_itself_one_line_each() -> None:
     lines = repr(llmlab.faults.catalogue()).splitlines()
-    assert len(NAMES) == len(lines) == len({line.split("  ")[0] for line in lines} | set(lines)) - len({line.split("  ")[0] for line in lines})
+    assert len(NAMES) == len(lines)
     assert "stream     CutStream           The stream ends too early, as if all had been said: the client notices nothing." in lines
     entry = next(entry for entry in llmlab.faults.catalogue() if entry.name == "BrownOut")
     assert ("over time", "start_seconds=60.0, duration_seconds=60.0, ramp_seconds=10.0, capacity=0.3") == (entry.family, entry.attributes)
     assert set(NAMES) <= set(llmlab.faults.__all__)
+
+
+# What an unmodified client does about it, as the docstrings say
+
+NOTICES = {
+    "RateLimit": (3, "RateLimitError"),
+    "InsufficientQuota": (3, "RateLimitError"),
+    "ServerError": (3, "InternalServerError"),
+    "Unauthorized": (1, "AuthenticationError"),
+    "ModelGone": (1, "NotFoundError"),
+    "ContextLength": (1, "BadRequestError"),
+    "ContentFilter": (1, "BadRequestError"),
+    "ConnectionRefused": (3, "APIConnectionError"),
+    "DnsFailure": (3, "APIConnectionError"),
+    "ConnectTimeout": (3, "APITimeoutError"),
+    "ReadTimeout": (3, "APITimeoutError"),
+    "ResetBeforeHeaders": (3, "APIConnectionError"),
+    "ResetAfterBytes": (1, "APIConnectionError"),
+    "ResetStream": (1, "APIConnectionError"),
+    "MalformedEvent": (1, "JSONDecodeError"),
+    "InvalidUtf8": (1, "UnicodeDecodeError"),
+    "InBandError": (1, "APIError"),
+    "RoleThenSilence": (1, "APITimeoutError"),
+    "Outage": (3, "InternalServerError"),
+    "Bursts": (3, "InternalServerError"),
+    "Quota": (3, "RateLimitError"),
+}
+
+
+def outcome(fault: Fault, stream: bool = True) -> tuple[int, str]:
+    """How many attempts an openai client makes, and what it raises; empty for nothing."""
+
+    async def main() -> tuple[int, str]:
+        attempts = []
+
+        class Counting(Chaos):
+            async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+                attempts.append(request)
+                return await super().handle_async_request(request)
+
+        options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+        error = ""
+        try:
+            made = await client(Counting(Provider(), fault, seed=7)).chat.completions.create(model="gpt-4o", messages=[], **options)
+            if stream:
+                async for _ in made:
+                    pass
+        except Exception as failure:  # some of them are no openai errors
+            error = type(failure).__name__
+        return len(attempts), error
+
+    return simulate(main())
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_unmodified_client_does_what_the_fault_s_docstring_says(name: str) -> None:
+    attempts, error = NOTICES.get(name, (1, ""))
+    assert (attempts, error) == outcome(made(name))
+    if error and not FAULTS[name].over_time:
+        assert error in (FAULTS[name].__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("expected", "fault"),
+    [
+        ((1, "RateLimitError"), RateLimit(retry_after_seconds=200)),
+        ((1, "RateLimitError"), RateLimit(retry_after_seconds=121, form="milliseconds")),
+        ((3, "RateLimitError"), RateLimit(retry_after_seconds=200, form="date")),
+        ((1, "RateLimitError"), RateLimit(retry_after_seconds=1, should_retry=False)),
+        ((3, "BadRequestError"), ContextLength(should_retry=True)),
+        ((3, "APIConnectionError"), ResetAfterBytes(bytes=10)),
+        ((2, ""), ServerError(status=529).first(1)),
+    ],
+)
+def test_what_else_the_client_makes_of_it(expected: tuple[int, str], fault: Fault) -> None:
+    assert expected == outcome(fault, stream=False)
 
 
 # Law 2
@@ -273,15 +365,16 @@ SOME = st.lists(st.sampled_from(STATELESS), min_size=1, max_size=6, unique=True)
 def test_a_fault_more_moves_no_draw_of_the_others(names: list[str], more: str, place: int, seed: int) -> None:
     faults = [made(name, probability=0.3) for name in names]
     added = [*faults[:place], made(more, name="more", probability=0.5), *faults[place:]]
-    fires = [[(fault.name, fault.fires(each)) for each in sample(seed) for fault in every if fault.name != "more"] for every in (faults, added)]
-    assert fires[0] == fires[1]
+    assert drawn(faults, seed) == drawn(added, seed)
 
 
-def sample(seed: int) -> list[Any]:
-    from llmlab.protocol.identity import Stamp
-    from llmlab.wire.faults import Sent
-
-    return [Sent(post(), Stamp(f"q{number}/0", "chat", "gpt-4o", 0, {"stream": True}), seed, 0.0, 0.0) for number in range(20)]
+def drawn(faults: list[Fault], seed: int) -> list[tuple[int, str, str]]:
+    """Which faults but "more" strike which of 20 streamed requests, and how."""
+    body, log = {"stream": True, "stream_options": {"include_usage": True}}, []
+    for number in range(20):
+        sent = Sent(post(), Stamp(f"q{number}/0", "chat", "gpt-4o", 0, body), seed, 0.0, 0.0)
+        log += [(number, fault.name, fault.strike(Plan(body), sent)) for fault in faults if fault.name != "more" and fault.fires(sent)]
+    return log
 
 
 @settings(max_examples=8, deadline=None)
@@ -331,3 +424,8 @@ def test_a_short_answer_is_spared() -> None:
     assert WHOLE == seen(made("ReorderedChunks", after_tokens=7))[0].body, "nothing comes after it to overtake it"
     assert (CALM_WHOLE, []) == seen(made("ResetAfterBytes", bytes=len(BODY)), stream=False)
     assert WHOLE == seen(made("ResetAfterBytes", bytes=len(WHOLE)))[0].body
+
+
+def test_usage_that_was_not_asked_for_is_not_missing() -> None:
+    sent = Sent(post(), Stamp("", "chat", "gpt-4o", 0, {"stream": True}), 7, 0.0, 0.0)
+    assert "" == made("MissingUsage").strike(Plan(), sent)
