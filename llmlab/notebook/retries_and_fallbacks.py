@@ -14,8 +14,9 @@ import pandas as pd
 
 from llmlab.lab.load import Open
 from llmlab.lab.pictures import Picture, phase_portrait, storm_clock
-from llmlab.lab.storm import ANSWERED, DEFAULT, Asked, Storm, StormRun, shortened, storm_table
+from llmlab.lab.storm import DEFAULT, Storm, shortened
 from llmlab.lab.storm_policies import ATTEMPTS, REMEDIES, TIMEOUT_SECONDS, policy
+from llmlab.lab.storm_run import ANSWERED, Asked, StormRun, storm_table
 from llmlab.notebook.chat import Playback
 from llmlab.notebook.choice import Choice
 from llmlab.notebook.panel import Panel, Result
@@ -71,8 +72,9 @@ class Setting:
             [
                 "import llmlab",
                 "from llmlab.lab.pictures import phase_portrait, storm_clock",
-                "from llmlab.lab.storm import Storm, storm_table",
+                "from llmlab.lab.storm import Storm",
                 "from llmlab.lab.storm_policies import policy",
+                "from llmlab.lab.storm_run import storm_table",
                 "",
                 f"brown_out = {brown_out}",
                 f"times = dict(seconds={self.storm.seconds:g}, after_seconds={self.after:g})",

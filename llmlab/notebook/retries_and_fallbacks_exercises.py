@@ -20,7 +20,7 @@ from llmlab.pipeline.taxonomy import OTHER_ROUTE, RETRY, SHRINK, STOP, TAXONOMY
 from llmlab.wire.faults import RateLimit
 
 LEAST_OK, MOST_EXTRA, LEAST_IN_STORM = 0.99, 0.1, 0.95
-"""What the first exercise asks for: share ok and further attempts where 5 % are refused, share within the objective in the storm."""
+"""What the first exercise asks for: share ok and further attempts a request where 5 % are refused, share in time in the storm."""
 REFUSED = 0.05
 REQUESTS = 400
 """On each of two seeds, where some are refused."""

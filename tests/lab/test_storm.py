@@ -6,9 +6,10 @@ import pytest
 
 import llmlab
 from llmlab.errors import BadInput
-from llmlab.lab.storm import DEFAULT, Storm, StormRun, shortened, storm_seeds, storm_table
+from llmlab.lab.storm import DEFAULT, Storm, shortened, storm_seeds
 from llmlab.lab.storm_policies import policies, policy
-from llmlab.lab.storm_provider import FAST, MAIN, Provider, Served, capacity
+from llmlab.lab.storm_provider import MAIN, Provider
+from llmlab.lab.storm_run import StormRun, storm_table
 
 BRIEF = shortened(Storm(per_second=10.0, slots=18, after_seconds=30.0), lead_seconds=5.0)
 POLICIES = policies()
@@ -130,25 +131,6 @@ def test_in_the_brown_out_capacity_falls_and_the_queue_grows(runs: dict[str, Sto
     assert 6 == frame["busy"][10.0]
 
 
-def test_the_queue_is_counted_at_a_time() -> None:
-    served = (Served("s0/0", MAIN, 0.0, 0.0, 2.0), Served("s1/0", MAIN, 0.5, 1.5, 1.0), Served("s2/0", FAST, 0.5, 0.0, 9.0))
-    run = StormRun(storm=Storm(), name="", asked=(), served=served)
-    assert [(0, 1), (1, 1), (0, 1), (0, 0)] == list(run.queue_at([0.0, 1.0, 2.0, 3.0]))
-
-
-def test_the_breaker_is_read_at_a_time() -> None:
-    run = StormRun(storm=Storm(), name="", asked=(), served=(), changes=((5.0, "open"), (10.0, "half-open"), (11.0, "closed")), breaks=True)
-    assert ["closed", "open", "half-open", "closed"] == [run.breaker_at(at) for at in (4.9, 5.0, 10.5, 99.0)]
-
-
-def test_an_empty_run_has_no_share(runs: dict[str, StormRun]) -> None:
-    empty = StormRun(storm=Storm(seconds=10.0), name="", asked=(), served=())
-    assert all(value != value for value in (empty.share(), empty.amplification))
-    assert 0.0 == empty.wasted
-    with pytest.raises(BadInput, match="a window lasts longer than 0 s"):
-        empty.frame(0.0)
-
-
 def test_a_window_without_requests_is_no_failure() -> None:
     quiet = Storm(per_second=0.05, seconds=60.0, brown_out=replace(DEFAULT, start_seconds=5.0, duration_seconds=5.0)).run(policy())
     assert 0.0 == quiet.recovery_seconds()
@@ -181,8 +163,3 @@ def test_the_table_has_a_row_a_policy(runs: dict[str, StormRun]) -> None:
     assert "1.00" == table.loc["no retry", "attempts a request"]
     assert float(table.loc["stack", "of which degraded (%)"]) > 0
     assert "<careful: " in repr(runs["careful"])
-
-
-def test_capacity_is_open_slots_over_mean_service() -> None:
-    assert [35.0, 11.0, 35.0] == [capacity(35, DEFAULT, at) for at in (59.0, 70.0, 81.0)]
-    assert 35.0 == capacity(35, None, 70.0)

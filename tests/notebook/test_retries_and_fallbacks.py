@@ -71,7 +71,8 @@ def test_feel_it_plays_a_user_after_the_brown_out(panel: RetriesAndFallbacks) ->
 
 
 def test_who_gets_the_last_resort_is_told() -> None:
-    from llmlab.lab.storm import Asked, Storm, StormRun
+    from llmlab.lab.storm import Storm
+    from llmlab.lab.storm_run import Asked, StormRun
     from llmlab.notebook.retries_and_fallbacks import _playback
 
     run = StormRun(storm=Storm(), name="x", asked=(Asked(0.0, "degraded", 4.0, 2, "nobody"),), served=())

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from llmlab.lab.pictures.base import BLACK, BLUE, FONT_POINTS, GRAY, INK, ON_WHITE, RUST, VERMILION, Picture, bare, bold, plain, width_of
+from llmlab.lab.pictures.base import BLACK, BLUE, FONT_POINTS, GRAY, INK, RUST, VERMILION, Picture, bare, bold, plain, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from llmlab.lab.storm import StormRun
+    from llmlab.lab.storm_run import StormRun
 
 _SHADE = "#F6E7DC"
 _BREAKER = {"closed": ("#FFFFFF", ""), "half-open": ("#BDBDBD", "////"), "open": (BLACK, "")}
@@ -166,18 +166,16 @@ def _breaker(axes: Axes, run: StormRun, wide: float) -> None:
             axes.axvspan(start, end, facecolor=color, hatch=hatch, edgecolor=INK, linewidth=0)
     first = next(((at, state) for at, state in run.changes if state == "open"), None)
     axes.set(ylim=(0, 1), yticks=[])
-    word = "breaker: never opened" if first is None else "black: breaker open"
+    word = "never opened" if first is None else "black: open"
     if not run.breaks:
-        word = "no breaker"
-    axes.text(0.01, 0.5, word, transform=axes.transAxes, **plain(), bbox=ON_WHITE)
+        word = "none"
+    axes.text(1 + 0.08 / wide, 0.5, word, transform=axes.transAxes, **plain())
     axes.text(-0.08 / wide, 0.5, "breaker", transform=axes.transAxes, **plain(), ha="right")
 
 
 def _title(run: StormRun) -> str:
     name = f"{run.name}: " if run.name else ""
-    return (
-        f"{name}{100 * run.share():.0f} % in time in the {run.storm.after_seconds:g} s after it, {run.amplification:.1f} attempts a request"
-    )
+    return f"{name}{100 * run.share():.0f} % in time in the {run.storm.after_seconds:g} s after, {run.amplification:.1f} attempts a request"
 
 
 def _percent(share: float) -> str:
