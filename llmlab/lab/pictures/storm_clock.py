@@ -175,9 +175,7 @@ def _breaker(axes: Axes, run: StormRun, wide: float) -> None:
 
 def _title(run: StormRun) -> str:
     name = f"{run.name}: " if run.name else ""
-    return (
-        f"{name}{100 * run.share():.0f} % in time in the {run.storm.after_seconds:g} s after, {run.amplification:.1f} attempts a request"
-    )
+    return f"{name}{100 * run.share():.0f} % in time in the {run.storm.after_seconds:g} s after, {run.amplification:.1f} attempts a request"
 
 
 def _percent(share: float) -> str:
