@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from llmlab.errors import LlmlabError
+from llmlab.errors import AttemptFailed, LlmlabError
 from llmlab.pipeline.answer import Answer, Finding, Timings, Tokens, ToolCall
+from llmlab.pipeline.cache import Flight, Kept
 from llmlab.pipeline.guards import Guard
 from llmlab.pipeline.trace import Trace
 from llmlab.protocol.draws import microseconds
@@ -41,6 +42,34 @@ class Draft:
     def keepable(self) -> bool:
         """Whether it may be given to the next who asks the same: a new answer, whole and as meant, that asks for no deed."""
         return self.status == "ok" and not self.cached and bool(self.text) and not self.tool_calls
+
+    def looked(self, flight: Flight, now: float) -> Kept | None:
+        """Return what the cache gives: a fresh answer, or a stale one where another request has just asked the same in vain."""
+        if flight.found is not None:
+            self.cached = "shared" if flight.waited_seconds else "fresh"
+            return flight.found
+        kept = flight.stale() if flight.hopeless else None
+        return None if kept is None else self._stale(kept, now, "another request has just failed")
+
+    def instead(self, error: AttemptFailed, flight: Flight | None, last_resort: str | None, now: float) -> Kept | None:
+        """Return what stands in for an answer when there is none: a stale one, the last resort, or nothing. The reason says which."""
+        if self.pieces:  # two answers are never spliced
+            self.status, self.reason = "failed", f"partial: the answer broke off ({error})"
+            return None
+        if flight is not None:
+            flight.hopeless = True
+            if (kept := flight.stale()) is not None:
+                return self._stale(kept, now, str(error))
+        if last_resort is not None:
+            self.status, self.reason = "degraded", f"last resort: a message, for there is no answer ({error})"
+            return Kept(now, (last_resort,))
+        self.status, self.reason = "failed", str(error)
+        return None
+
+    def _stale(self, kept: Kept, now: float, why: str) -> Kept:
+        self.status, self.cached = "degraded", "stale"
+        self.reason = f"stale: an answer of {now - kept.at:.0f} s ago, for there is no new one ({why})"
+        return kept
 
     def guard(self, guards: Sequence[Guard], text: str, role: str) -> str:
         """Let the guards look at `text`, and return a note for the trace: the rules that fired, never what they saw."""

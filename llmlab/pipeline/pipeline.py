@@ -21,7 +21,7 @@ import openai
 from llmlab.errors import AttemptFailed, BadInput
 from llmlab.pipeline.answer import Answer, Delta, Finished
 from llmlab.pipeline.breaker import Breaker
-from llmlab.pipeline.cache import Cache, Flight, Kept
+from llmlab.pipeline.cache import Cache
 from llmlab.pipeline.clocks import check_seconds
 from llmlab.pipeline.draft import Draft
 from llmlab.pipeline.guards import Guard, LengthGuard
@@ -243,7 +243,7 @@ class Pipeline:
                     flight = await stack.enter_async_context(
                         state.shelf.flight(self._key(self.routes[0], request, tenant), self.cache, deadline)
                     )
-                    kept = self._looked(draft, flight, clock())
+                    kept = draft.looked(flight, clock())
                     note += ["miss" if kept is None else f"{draft.cached}, {clock() - kept.at:.1f} s old"]
                     note += [f"waited {flight.waited_seconds:.1f} s for the same question"] if flight.waited_seconds else []
             if kept is None:
@@ -257,7 +257,7 @@ class Pipeline:
                                 if deliver:
                                     yield Delta(piece, at)
                     except AttemptFailed as error:
-                        kept = self._instead(draft, error, flight, clock())
+                        kept = draft.instead(error, flight, self.last_resort, clock())
                     note += [_counted(len(trace.attempts), "attempt"), *request.notes]
             if kept is not None:
                 at = microseconds(clock() - trace.began)
@@ -276,30 +276,6 @@ class Pipeline:
                 flight.keep(tuple(draft.pieces))
         state.touch()
         yield Finished(draft.answer(clock() - trace.began))
-
-    def _instead(self, draft: Draft, error: AttemptFailed, flight: Flight | None, now: float) -> Kept | None:
-        """Return what stands in for an answer when there is none: a stale one, the last resort, or nothing. It says which."""
-        if draft.pieces:  # two answers are never spliced
-            draft.status, draft.reason = "failed", f"partial: the answer broke off ({error})"
-            return None
-        if flight is not None:
-            flight.hopeless = True
-            if (kept := flight.stale()) is not None:
-                return _stale(draft, kept, now, str(error))
-        if self.last_resort is not None:
-            draft.status, draft.reason = "degraded", f"last resort: a message, for there is no answer ({error})"
-            return Kept(now, (self.last_resort,))
-        draft.status, draft.reason = "failed", str(error)
-        return None
-
-    @staticmethod
-    def _looked(draft: Draft, flight: Flight, now: float) -> Kept | None:
-        """Return what the cache gives: a fresh answer, or a stale one where another request has just asked the same in vain."""
-        if flight.found is not None:
-            draft.cached = "shared" if flight.waited_seconds else "fresh"
-            return flight.found
-        kept = flight.stale() if flight.hopeless else None
-        return None if kept is None else _stale(draft, kept, now, "another request has just failed")
 
     def _remembered(self) -> State:
         assert self.state is not None, "set when the pipeline was made"
@@ -345,12 +321,6 @@ def _all_of(stage: str, given: Any, kind: type, what: str) -> tuple[Any, ...]:
     if wrong:
         raise BadInput(f"{stage} is a list of {what}, and {wrong[0]!r} is none")
     return parts
-
-
-def _stale(draft: Draft, kept: Kept, now: float, why: str) -> Kept:
-    draft.status, draft.cached = "degraded", "stale"
-    draft.reason = f"stale: an answer of {now - kept.at:.0f} s ago, for there is no new one ({why})"
-    return kept
 
 
 def _check_deadline(seconds: float | None) -> None:
