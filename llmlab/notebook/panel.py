@@ -297,4 +297,4 @@ def _tidy(control: Any, width: str) -> None:
         control.continuous_update = False
     control.layout.width = width
     if control.has_trait("style"):
-        control.style.description_width = "88px"
+        control.style.description_width = "98px"
