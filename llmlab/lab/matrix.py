@@ -17,7 +17,7 @@ from llmlab.protocol import identity
 from llmlab.protocol.clock import simulate
 from llmlab.wire.chaos import Chaos
 from llmlab.wire.client import client
-from llmlab.wire.faults import FAULTS, Fault
+from llmlab.wire.faults import FAULTS, Fault, catalogue
 from llmlab.wire.simulator import Simulator
 
 DOCUMENT = '<document id="returns" title="Returns">\nYou may return a machine within 30 days.\n</document>'
@@ -95,7 +95,8 @@ def matrix() -> list[Cell]:
     """Return a cell for each fault of the catalogue and each kind of call that it strikes, by name."""
     calm = {stream: simulate(_met(None, stream))[1] for stream in (False, True)}
     cells = []
-    for name, kind in sorted(FAULTS.items()):
+    for name in sorted(entry.name for entry in catalogue()):
+        kind = FAULTS[name]
         at_once: dict[str, Any] = {"start_seconds": 0.0} if any(part.name == "start_seconds" for part in fields(kind)) else {}
         for stream in (False, True):
             outcome, read, attempts, seconds, struck = simulate(_met(kind(probability=1.0, **at_once), stream))
