@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from llmlab.lab.load import Arrivals, Closed, Open, Zipf
     from llmlab.lab.runs import Runs
     from llmlab.notebook import check
+    from llmlab.pipeline import guardrails
     from llmlab.pipeline.answer import Answer
     from llmlab.pipeline.breaker import Breaker
     from llmlab.pipeline.cache import Cache
     from llmlab.pipeline.clocks import Clocks
-    from llmlab.pipeline.guards import LengthGuard
+    from llmlab.pipeline.guardrails.length import LengthGuard
     from llmlab.pipeline.pipeline import Pipeline
     from llmlab.pipeline.prompt import Prompt
     from llmlab.pipeline.route import Route
@@ -42,7 +43,7 @@ _HOME = {
     "Comparison": "llmlab.lab.compare",
     "Hedge": "llmlab.pipeline.routing",
     "Lab": "llmlab.lab.lab",
-    "LengthGuard": "llmlab.pipeline.guards",
+    "LengthGuard": "llmlab.pipeline.guardrails.length",
     "Open": "llmlab.lab.load",
     "Pipeline": "llmlab.pipeline.pipeline",
     "Prompt": "llmlab.pipeline.prompt",
@@ -56,6 +57,7 @@ _HOME = {
     "client": "llmlab.wire.client",
     "compare": "llmlab.lab.compare",
     "faults": "llmlab.wire.faults",
+    "guardrails": "llmlab.pipeline.guardrails",
     "naive": "llmlab.lab.apps",
     "simulate": "llmlab.protocol.clock",
     "stack": "llmlab.lab.apps",
@@ -87,6 +89,7 @@ __all__ = [
     "client",
     "compare",
     "faults",
+    "guardrails",
     "naive",
     "simulate",
     "stack",
@@ -100,7 +103,7 @@ def __getattr__(name: str) -> object:
     if home is None:
         raise AttributeError(f"llmlab has no {name!r}; it has {', '.join(__all__)}")
     module = import_module(home)
-    value = module if home.endswith(f".{name}") and name in ("check", "faults", "wire") else getattr(module, name)
+    value = module if home.endswith(f".{name}") and name in ("check", "faults", "guardrails", "wire") else getattr(module, name)
     globals()[name] = value
     return value
 

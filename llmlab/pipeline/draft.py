@@ -10,7 +10,7 @@ from typing import Any
 from llmlab.errors import AttemptFailed, LlmlabError
 from llmlab.pipeline.answer import Answer, Finding, Timings, Tokens, ToolCall
 from llmlab.pipeline.cache import Flight, Kept
-from llmlab.pipeline.guards import Guard
+from llmlab.pipeline.guardrails.base import Guard
 from llmlab.pipeline.trace import Trace
 from llmlab.protocol.draws import microseconds
 

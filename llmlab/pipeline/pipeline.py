@@ -24,7 +24,8 @@ from llmlab.pipeline.breaker import Breaker
 from llmlab.pipeline.cache import Cache
 from llmlab.pipeline.clocks import check_seconds
 from llmlab.pipeline.draft import Draft
-from llmlab.pipeline.guards import Guard, LengthGuard
+from llmlab.pipeline.guardrails.base import Guard
+from llmlab.pipeline.guardrails.length import LengthGuard
 from llmlab.pipeline.output import check_output, response_format, validated
 from llmlab.pipeline.prompt import Document, Prompt, as_documents
 from llmlab.pipeline.route import Route, check_client, check_routes

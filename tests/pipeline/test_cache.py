@@ -11,7 +11,7 @@ import llmlab
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Delta
 from llmlab.pipeline.cache import Cache
-from llmlab.pipeline.guards import LengthGuard
+from llmlab.pipeline.guardrails.length import LengthGuard
 from llmlab.pipeline.routing import Retry
 from llmlab.pipeline.state import State
 

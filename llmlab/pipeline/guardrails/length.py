@@ -1,32 +1,19 @@
-"""Guards: the first stage and the last. A guard looks at a text and gives findings."""
+"""The guard of lengths: what is too long to be a question, and what is no text at all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
+from llmlab.pipeline.guardrails.base import RuleGuard
 
-_WHAT = {"user": "the question", "assistant": "the answer"}
-
-
-@runtime_checkable
-class Guard(Protocol):
-    """Anything with this method can be a guard."""
-
-    def check(self, text: str, role: str = "user") -> list[Finding]:
-        """Return what is wrong with `text`; an empty list lets it pass.
-
-        Args:
-            text: A question, or an answer.
-            role: Who wrote it: "user" or "assistant".
-        """
-        ...
+_WHAT = {"user": "the question", "document": "the document", "assistant": "the answer"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class LengthGuard:
+class LengthGuard(RuleGuard):
     """Stops what is too long to be a question, before it costs anything, and what is no text at all.
 
     Raises:
@@ -36,7 +23,10 @@ class LengthGuard:
     max_characters: int = 4_000
     """Longest text that passes (in characters)."""
 
+    allowed_actions: ClassVar[tuple[str, ...]] = ("allow", "flag", "block")
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.max_characters, int) or isinstance(self.max_characters, bool) or self.max_characters < 1:
             raise BadInput(f"LengthGuard: max_characters is a whole number of at least 1, not {self.max_characters!r}")
 
