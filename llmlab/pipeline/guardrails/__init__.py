@@ -2,5 +2,6 @@
 
 from llmlab.pipeline.guardrails.base import Guard, RuleGuard, Streaming
 from llmlab.pipeline.guardrails.length import LengthGuard
+from llmlab.pipeline.guardrails.personal import PIIGuard
 
-__all__ = ["Guard", "LengthGuard", "RuleGuard", "Streaming"]
+__all__ = ["Guard", "LengthGuard", "PIIGuard", "RuleGuard", "Streaming"]

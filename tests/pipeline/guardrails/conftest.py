@@ -1,0 +1,8 @@
+"""Tests of the streaming guards share one checker, `streaming_law`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
