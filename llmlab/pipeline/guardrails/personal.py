@@ -57,6 +57,7 @@ _IBAN = re.compile(
 _IBAN_OPEN = re.compile(r"[A-Z]{2}[0-9]{2}(?<![A-Za-z0-9].{4})[A-Z0-9 -]{0,40}\Z")
 
 _BETWEEN = "-./() \u00a0\u2010\u2011\u2012\u2013"
+_BETWEEN_NOT_OPENING = _BETWEEN.replace("(", "")
 _SPACE = "-./ \u00a0\u2010-\u2013"
 _NUMBER_START = r"[+(0-9](?<!\w.)(?<!\w-.)"
 _NUMBER_REST = rf"(?:(?<=[0-9])|[+(]?(?=[0-9]))[0-9]*+(?:(?: [-\u2013] |[{_SPACE}]\(?|\)[{_SPACE}]?\(?|\()[0-9]++)*+"
@@ -74,17 +75,19 @@ _CARD = re.compile(
     r"(?<![0-9])(?:[0-9]{12,19}|[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{3})?|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5})(?![0-9])",
 )
 _SSN = re.compile(r"(?<![0-9])(?<![0-9]-)[0-9]{3}-[0-9]{2}-[0-9]{4}(?![0-9]|-[0-9])")
-_NINE = re.compile(r"[0-9]{3} ?[0-9]{2} ?[0-9]{4}")
+_SSN_BARE = re.compile(r"(?<![0-9])[0-9]{3}([- ]?)[0-9]{2}\1[0-9]{4}(?![0-9])")
+_NOT_DIGITS = re.compile("[^0-9]+")
 _NORTH_AMERICAN = re.compile(
-    r"(?<![0-9])(?<![0-9][-.])(?:(?:001|1)[-. ]?)?(?:\([2-9][0-9]{2}\)[-. ]?|[2-9][0-9]{2}[-. ])[0-9]{3}[-. ][0-9]{4}(?![0-9]|[-.][0-9])",
+    r"(?<![0-9])(?<![0-9][-.])(?:(?:001|\+?1)[-. ]?)?(?:\([2-9][0-9]{2}\)[-. ]?|[2-9][0-9]{2}[-. ])"
+    r"[0-9]{3}[-. ][0-9]{4}(?![0-9]|[-.][0-9])",
 )
-_TRUNK = re.compile(r"\(?0[1-9][0-9]{0,3}(?:\)|(?=[^0-9])).*")
+_TRUNK = re.compile(r"\(?0[1-9][0-9]{0,3}(?![0-9])")
 _EXTENSION = re.compile(r"(?i) ?(?:x|ext\.? ?)[0-9]{1,5}(?!\w)")
 _WORD_AFTER = re.compile(r"(?i)[-,;( ]{0,3}(?:office|fax|mobile|cell|home|work|tel|phone|desk|direct)\b")
 _CUE = re.compile(
     r"(?i)(?<![a-z])(?:"
-    r"(?P<phone>(?:tele|smart)?phone|mobil|cell|tel(?![a-z])|tel[eé]f[a-z]{2,4}|fax|desk|office|hotline|call|dial|ring(?![a-z])|reach|text|sms|whats ?app"
-    r"|voicemail|messag|answer|contact)"
+    r"(?P<phone>(?:tele|smart)?phone|mobil|cell|tel(?![a-z])|tel[eé]f[a-z]{2,4}|fax|desk|office|hotline|call|dial"
+    r"|ring(?![a-z])|reach|text|sms|whats ?app|voicemail|messag|answer|contact)"
     r"|(?P<card>card|visa|master|amex|cc(?![a-z]))|(?P<ssn>ssn|social security)"
     r"|(?P<other>order|invoice|ticket|track|parcel|serial|isbn|issn|ean(?![a-z])|sku|ref(?![a-z])|reference|case|part|item|model|version"
     r"|build|id(?![a-z])|zip|batch|vat|tax|doi|rfc|licen[cs]e|timestamp|quantity)"
@@ -94,7 +97,7 @@ _CUE = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class PIIGuard(RuleGuard):
-    """Finds personal data of the kinds that have a shape: cards, telephones, e-mails, accounts, social security numbers, addresses of hosts.
+    """Finds personal data of the kinds that have a shape: cards, telephones, e-mails, accounts, social security numbers, hosts.
 
     Raises:
         BadInput: A kind that is none.
@@ -213,10 +216,11 @@ def _numbers(text: str) -> _Candidates:
 
 
 def _in_number(text: str, start: int, end: int) -> _Candidates:
-    run = text[start:end]
-    start += len(run) - len(run.lstrip(_BETWEEN.replace("(", "")))
     run = text[start:end].rstrip(_BETWEEN)
-    digits = re.sub("[^0-9]", "", run)
+    start += len(run) - len(run.lstrip(_BETWEEN_NOT_OPENING))
+    run = text[start : start + len(run)].rstrip(_BETWEEN)
+    end = start + len(run)
+    digits = _NOT_DIGITS.sub("", run)
     if len(digits) < 7:
         return
     cue = ""
@@ -224,26 +228,28 @@ def _in_number(text: str, start: int, end: int) -> _Candidates:
         cue = word.lastgroup or "other"
     if cue == "other":
         return
-    taken = False
-    for card in _CARD.finditer(run):
-        if _validators().is_card(re.sub("[ -]", "", card[0])):
-            taken = True
-            yield "CREDIT_CARD", start + card.start(), start + card.end()
-    for ssn in _SSN.finditer(run) if cue != "ssn" else filter(None, [_NINE.fullmatch(run), _SSN.search(run)]):
-        if _validators().is_ssn(ssn[0].replace(" ", "")):
-            taken = True
-            yield "US_SSN", start + ssn.start(), start + ssn.end()
-    if taken or cue in ("card", "ssn"):
+    cards = [card for card in _CARD.finditer(run) if _validators().is_card(_NOT_DIGITS.sub("", card[0]))]
+    for card in cards:
+        yield "CREDIT_CARD", start + card.start(), start + card.end()
+    shape = _SSN_BARE if cue == "ssn" else _SSN
+    numbers = [number for number in shape.finditer(run) if _validators().is_ssn(number[0].replace(" ", ""))]
+    for number in numbers:
+        yield "US_SSN", start + number.start(), start + number.end()
+    if cards or numbers or cue in ("card", "ssn"):
         return
-    end = start + len(run)
     extension = _EXTENSION.match(text, end)
     after = extension.end() if extension else end
-    if run[0] == "+" or digits.startswith("00"):
-        local = not _validators().is_international("+" + digits.lstrip("0"))
-    else:
-        local = not (_TRUNK.fullmatch(run) and 9 <= len(digits) <= 11)
-    if not local or (7 <= len(digits) <= 13 and (cue == "phone" or _WORD_AFTER.match(text, end))):
+    if _is_phone(run, digits) or (len(digits) <= 13 and (cue == "phone" or _WORD_AFTER.match(text, end))):
         yield "PHONE_NUMBER", start, after
         return
     for phone in _NORTH_AMERICAN.finditer(run):
         yield "PHONE_NUMBER", start + phone.start(), after if phone.end() == len(run) else start + phone.end()
+
+
+def _is_phone(run: str, digits: str) -> bool:
+    """Whether all of `run` is a telephone number without a word that says so: North American, international, or with a trunk zero."""
+    if _NORTH_AMERICAN.fullmatch(run):
+        return True
+    if run[0] == "+" or digits.startswith("00"):
+        return bool(_validators().is_international("+" + digits.lstrip("0")))
+    return 9 <= len(digits) <= 11 and _TRUNK.match(run) is not None
