@@ -3,5 +3,6 @@
 from llmlab.pipeline.guardrails.base import Guard, RuleGuard, Streaming
 from llmlab.pipeline.guardrails.length import LengthGuard
 from llmlab.pipeline.guardrails.personal import PIIGuard
+from llmlab.pipeline.guardrails.secrets import SecretsGuard
 
-__all__ = ["Guard", "LengthGuard", "PIIGuard", "RuleGuard", "Streaming"]
+__all__ = ["Guard", "LengthGuard", "PIIGuard", "RuleGuard", "SecretsGuard", "Streaming"]

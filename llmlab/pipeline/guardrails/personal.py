@@ -32,6 +32,7 @@ _REASON = {
 # Lengths add up to less than base.CONTEXT_CHARACTERS: the longest pattern, and what is read before it.
 _LONGEST = 70
 _LONGEST_NUMBER = 40
+_LONGEST_ADDRESS = 45
 _CUE_BEFORE = 28
 _CUE_AFTER = 14
 _DECIDED = 80
@@ -39,8 +40,8 @@ _DECIDED = 80
 
 _LETTER = "A-Za-zÀ-ɏ"
 _NAME = f"{_LETTER}0-9"
-_names = Runs(f"{_NAME}._%+@-", rf"\.[{_NAME}]", longest=_LONGEST)
-_colons = Runs("0-9A-Fa-f:.", ":[0-9A-Fa-f]{0,4}:", longest=45)
+_names = Runs(f"{_NAME}._%+@-", rf"\.[{_NAME}]", within=_LONGEST)
+_colons = Runs("0-9A-Fa-f:.", ":[0-9A-Fa-f]{0,4}:", within=_LONGEST_ADDRESS)
 _HOST = rf"(?:[{_NAME}](?:[{_NAME}-]*+)\.)+"
 _EMAIL = re.compile(rf"[{_NAME}][{_NAME}._%+-]*@(?:[{_NAME}-]+\.)+[A-Za-z]{{2,24}}(?![{_NAME}])")
 _URL_HOST = re.compile(rf"{_HOST}[A-Za-z]{{2,24}}(?![{_NAME}@])")
@@ -49,7 +50,7 @@ _BARE_HOST = re.compile(
     rf"{_HOST}(?:com|org|net|edu|gov|info|biz|eu|uk|de|fr|es|nl|ch|se|dk|fi|cz|jp|cn|br|au|ca|io|dev|app|ai)(?=[.-]*\Z)",
 )
 _IPV4 = re.compile(rf"(?<![{_NAME}._@])[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{3}}(?![{_NAME}_@]|-[{_LETTER}]|\.[{_NAME}])")
-_VERSION = re.compile(r"(?i)(?:version|release|build|v\.?) ?\Z")
+_VERSION = re.compile(r"(?i)(?:version|release|build|v\.?|[<>=~!]=) ?\Z")
 
 _IBAN = re.compile(
     r"[0-9]{2}(?<=[A-Za-z]{2}..)(?<![A-Za-z0-9].{4})(?:[A-Za-z0-9]{11,30}|(?:[ -][A-Z0-9]{4}){2,7}(?:[ -][A-Z0-9]{1,4})?)(?![A-Za-z0-9])"
@@ -72,7 +73,8 @@ _DATE = re.compile(
     r"|[0-3]?[0-9][-./][0-3]?[0-9][-./](?:19|20)[0-9]{2})(?![0-9]|[-./][0-9])",
 )
 _CARD = re.compile(
-    r"(?<![0-9])(?:[0-9]{12,19}|[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{3})?|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5})(?![0-9])",
+    r"(?<![0-9])(?<![0-9]\.)(?:[0-9]{12,19}|[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{3})?"
+    r"|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5})(?![0-9])",
 )
 _SSN = re.compile(r"(?<![0-9])(?<![0-9]-)[0-9]{3}-[0-9]{2}-[0-9]{4}(?![0-9]|-[0-9])")
 _SSN_BARE = re.compile(r"(?<![0-9])[0-9]{3}([- ]?)[0-9]{2}\1[0-9]{4}(?![0-9])")
@@ -87,7 +89,7 @@ _WORD_AFTER = re.compile(r"(?i)[-,;( ]{0,3}(?:office|fax|mobile|cell|home|work|t
 _CUE = re.compile(
     r"(?i)(?<![a-z])(?:"
     r"(?P<phone>(?:tele|smart)?phone|mobil|cell|tel(?![a-z])|tel[eé]f[a-z]{2,4}|fax|desk|office|hotline|call|dial"
-    r"|ring(?![a-z])|reach|text|sms|whats ?app|voicemail|messag|answer|contact)"
+    r"|ring(?![a-z])|reach|text(?!=)|sms|whats ?app|voicemail|messag|answer|contact)"
     r"|(?P<card>card|visa|master|amex|cc(?![a-z]))|(?P<ssn>ssn|social security)"
     r"|(?P<other>order|invoice|ticket|track|parcel|serial|isbn|issn|ean(?![a-z])|sku|ref(?![a-z])|reference|case|part|item|model|version"
     r"|build|id(?![a-z])|zip|batch|vat|tax|doi|rfc|licen[cs]e|timestamp|quantity)"
@@ -161,6 +163,8 @@ _Candidates = Iterator[tuple[str, int, int]]
 def _in_names(text: str) -> _Candidates:
     """Yield e-mail addresses, or hosts and addresses of version 4."""
     for start, end in _names(text):
+        if end - start > _LONGEST:
+            continue
         run = text[start:end]
         if "@" in run:
             for email in _EMAIL.finditer(run):
@@ -180,6 +184,8 @@ def _in_names(text: str) -> _Candidates:
 def _in_colons(text: str) -> _Candidates:
     """Yield addresses of version 6."""
     for begin, stop in _colons(text):
+        if stop - begin > _LONGEST_ADDRESS:
+            continue
         run = text[begin:stop]
         start = begin + (run[0] == ":" != run[1:2])
         end = stop - (run[-1] in ":." and run[-2:] != "::")

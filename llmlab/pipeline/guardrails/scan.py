@@ -9,21 +9,21 @@ from llmlab.pipeline.answer import Finding
 
 
 class Runs:
-    """The unbroken runs of some characters that hold a trigger, up to a length; what goes on for longer is no name, number or key.
+    """The unbroken runs of some characters that hold a trigger.
 
     To look for a rare trigger and then around it is several times faster than to match every word.
 
     Args:
         characters: What a run is made of, as inside the brackets of a regular expression.
-        trigger: A regular expression of such characters that every run of interest holds.
-        longest: Of a run (in characters).
+        trigger: A regular expression that begins with such a character; every run of interest holds it.
+        within: How far into a run the first trigger may be; another run is passed over (in characters).
     """
 
-    def __init__(self, characters: str, trigger: str, *, longest: int) -> None:
-        self.longest = longest
+    def __init__(self, characters: str, trigger: str, *, within: int) -> None:
+        self._within = within
         self._trigger = re.compile(trigger)
         self._before = re.compile(rf"(?s).*[^{characters}]")
-        self._rest = re.compile(rf"[{characters}]*+")
+        self._rest = re.compile(rf"[{characters}]+")
 
     def __call__(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield start and end of each run."""
@@ -32,13 +32,12 @@ class Runs:
             at = trigger.start()
             if at < end:
                 continue
-            # One more than the longest, so that a run that begins even earlier is seen to be too long.
-            lowest = max(end, at - self.longest - 1)
+            lowest = max(end, at - self._within - 1)
             before = self._before.match(text, lowest, at)
             start = before.end() if before else lowest
             rest = self._rest.match(text, at)
             end = rest.end() if rest else at
-            if end - start <= self.longest:
+            if at - start <= self._within:
                 yield start, end
 
 
