@@ -48,6 +48,11 @@ class Finding(NamedTuple):
     """For people: what was seen. It may quote the text, so it stays out of the trace."""
 
 
+def moved(finding: Finding, by: int) -> Finding:
+    """Return a finding whose span is moved by so many characters."""
+    return finding._replace(start=finding.start + by, end=finding.end + by) if by else finding
+
+
 class ToolCall(NamedTuple):
     """A call that the model asks for."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from llmlab.errors import AttemptFailed, LlmlabError
 from llmlab.pipeline.answer import Answer, Finding, Timings, Tokens, ToolCall
 from llmlab.pipeline.cache import Flight, Kept
-from llmlab.pipeline.guardrails.base import Guard
+from llmlab.pipeline.guardrails.verdict import Verdict
 from llmlab.pipeline.trace import Trace
 from llmlab.protocol.draws import microseconds
 
@@ -29,14 +28,16 @@ class Draft:
     citations: tuple[str, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     cached: str = ""
+    withheld: str = ""
+    """Which documents the guards left out, for people."""
     pieces: list[str] = field(default_factory=list)
+    """Of the text, as they came from the model."""
     delivered_at: float | None = None
 
-    def add(self, piece: str, at: float) -> None:
-        """Take a piece of the text, which came `at` seconds after the question."""
-        if not self.pieces:
+    def shown(self, at: float) -> None:
+        """Take note that some of the text was handed to the caller, `at` seconds after the question."""
+        if self.delivered_at is None:
             self.delivered_at = at
-        self.pieces.append(piece)
 
     @property
     def keepable(self) -> bool:
@@ -53,17 +54,17 @@ class Draft:
 
     def instead(self, error: AttemptFailed, flight: Flight | None, last_resort: str | None, now: float) -> Kept | None:
         """Return what stands in for an answer when there is none: a stale one, the last resort, or nothing. The reason says which."""
-        if self.pieces:  # two answers are never spliced
-            self.status, self.reason = "failed", f"partial: the answer broke off ({error})"
-            return None
-        if flight is not None:
-            flight.hopeless = True
-            if (kept := flight.stale()) is not None:
-                return self._stale(kept, now, str(error))
-        if last_resort is not None:
-            self.status, self.reason = "degraded", f"last resort: a message, for there is no answer ({error})"
-            return Kept(now, (last_resort,))
-        self.status, self.reason = "failed", str(error)
+        if self.delivered_at is None:  # two answers are never spliced
+            if flight is not None:
+                flight.hopeless = True
+                if (kept := flight.stale()) is not None:
+                    self.pieces.clear()
+                    return self._stale(kept, now, str(error))
+            if last_resort is not None:
+                self.pieces.clear()
+                self.status, self.reason = "degraded", f"last resort: a message, for there is no answer ({error})"
+                return Kept(now, (last_resort,))
+        self.status, self.reason = "failed", f"partial: the answer broke off ({error})" if self.pieces else str(error)
         return None
 
     def _stale(self, kept: Kept, now: float, why: str) -> Kept:
@@ -71,21 +72,19 @@ class Draft:
         self.reason = f"stale: an answer of {now - kept.at:.0f} s ago, for there is no new one ({why})"
         return kept
 
-    def guard(self, guards: Sequence[Guard], text: str, role: str) -> str:
-        """Let the guards look at `text`, and return a note for the trace: the rules that fired, never what they saw."""
-        try:
-            self.findings += [finding for guard in guards for finding in guard.check(text, role=role)]
-        except Exception as error:  # what could not be looked at does not pass
-            self._withhold()
-            return self.crashed("a guard", error)
-        if not self.findings:
-            return "passed" if guards else "none"
-        self._withhold()
-        self.status, self.reason = "blocked", self.findings[0].reason
-        return f"blocked by {' and '.join(dict.fromkeys(finding.rule for finding in self.findings))}"
+    def note(self, verdict: Verdict) -> None:
+        """Take note of what guards said of a text."""
+        self.trace.seen += verdict.seen
+        self.findings += verdict.findings
 
-    def _withhold(self) -> None:
+    def take(self, verdict: Verdict) -> bool:
+        """Take note of what guards said of a text without which there is no answer, and return whether it may go on."""
+        self.note(verdict)
+        if verdict.status == "ok":
+            return True
         self.text, self.data, self.tool_calls, self.citations = "", None, (), ()
+        self.status, self.reason = verdict.status, verdict.reason
+        return False
 
     def crashed(self, what: str, error: Exception) -> str:
         """Take note that a stage of the user's own crashed; errors of ours say what was misused, and are raised.

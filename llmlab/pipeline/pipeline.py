@@ -9,32 +9,27 @@ Notebook: 00_start_here.ipynb
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import openai
 
-from llmlab.errors import AttemptFailed, BadInput
+from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Answer, Delta, Finished
 from llmlab.pipeline.breaker import Breaker
 from llmlab.pipeline.cache import Cache
 from llmlab.pipeline.clocks import check_seconds
-from llmlab.pipeline.draft import Draft
 from llmlab.pipeline.guardrails.base import Guard
 from llmlab.pipeline.guardrails.length import LengthGuard
-from llmlab.pipeline.output import check_output, response_format, validated
-from llmlab.pipeline.prompt import Document, Prompt, as_documents
+from llmlab.pipeline.output import check_output
+from llmlab.pipeline.passage import Passage
+from llmlab.pipeline.prompt import Prompt
 from llmlab.pipeline.route import Route, check_client, check_routes
-from llmlab.pipeline.routing import Hedge, Request, Retry, Router
+from llmlab.pipeline.routing import Hedge, Retry
 from llmlab.pipeline.state import State
-from llmlab.pipeline.trace import Trace
-from llmlab.protocol.canonical import digest
-from llmlab.protocol.draws import microseconds
-from llmlab.protocol.models import resolve
 
 _BRACKETS = re.compile(r"\[([^\[\]\n]{1,200})\]")
 
@@ -190,7 +185,7 @@ class Pipeline:
     async def _events(
         self,
         question: str,
-        given: Iterable[Any] | None,
+        documents: Iterable[Any] | None,
         history: Iterable[Mapping[str, str]],
         deadline_seconds: float | None,
         tenant: str,
@@ -202,115 +197,14 @@ class Pipeline:
         if not isinstance(tenant, str):
             raise BadInput(f"a tenant is a text, not {type(tenant).__name__}")
         _check_deadline(deadline_seconds)
-        limit = self.deadline_seconds if deadline_seconds is None else deadline_seconds
-        state, clock = self._remembered(), asyncio.get_running_loop().time
-        state.touch()
-        draft = Draft(Trace(began=clock()), self.prompt.version)
-        trace = draft.trace
-        with trace.stage("guards in", clock) as note:
-            note.append(draft.guard(self.guards_in, question, "user"))
-        documents: tuple[Document, ...] = ()
-        if draft.status == "ok" and given is None and self.retrieve is not None:
-            with trace.stage("retrieval", clock) as note:
-                try:
-                    documents = as_documents(self.retrieve(question))
-                    note.append(_counted(len(documents), "document"))
-                except Exception as error:
-                    note.append(draft.crashed("retrieval", error))
-        if draft.status != "ok":
-            yield Finished(draft.answer(clock() - trace.began))
-            return
-        with trace.stage("prompt assembly", clock) as note:
-            documents = documents if given is None else as_documents(given)
-            messages = self.prompt.messages(question, documents, history)
-            note += [f"version {draft.prompt_version}", _counted(len(documents), "document")]
-        deadline = None if limit is None else trace.began + limit
-        request = Request(messages, draft.prompt_version, trace, deadline, self.client, state)
-        left = list(documents)
-
-        def shrink() -> list[dict[str, str]] | None:
-            if not left:
-                return None
-            left.pop()
-            return self.prompt.messages(question, left, history)
-
-        request.shrink = shrink
-        if self.output is not None:
-            request.extra["response_format"] = response_format(self.output)
-        async with AsyncExitStack() as stack:
-            flight, kept = None, None
-            if self.cache is not None:
-                with trace.stage("cache", clock) as note:
-                    flight = await stack.enter_async_context(
-                        state.shelf.flight(self._key(self.routes[0], request, tenant), self.cache, deadline)
-                    )
-                    kept = draft.looked(flight, clock())
-                    note += ["miss" if kept is None else f"{draft.cached}, {clock() - kept.at:.1f} s old"]
-                    note += [f"waited {flight.waited_seconds:.1f} s for the same question"] if flight.waited_seconds else []
-            if kept is None:
-                with trace.stage("routing", clock) as note:
-                    router = Router(self.routes, self.retry, self.hedge, self.before_attempt, self.breaker)
-                    try:
-                        async with aclosing(router.run(request, deliver=deliver)) as run:
-                            async for piece in run:
-                                at = microseconds(clock() - trace.began)
-                                draft.add(piece, at)
-                                if deliver:
-                                    yield Delta(piece, at)
-                    except AttemptFailed as error:
-                        kept = draft.instead(error, flight, self.last_resort, clock())
-                    note += [_counted(len(trace.attempts), "attempt"), *request.notes]
-            if kept is not None:
-                at = microseconds(clock() - trace.began)
-                for piece in kept.pieces:
-                    draft.add(piece, at)
-                    if deliver:
-                        yield Delta(piece, at)
-            with trace.stage("post-processing", clock) as note:
-                self._finish(draft, request, documents)
-                note += [_counted(len(draft.citations), "citation"), *(["output validated"] if draft.data is not None else [])]
-            if draft.text:
-                with trace.stage("guards out", clock) as note:
-                    note.append(draft.guard(self.guards_out, draft.text, "assistant"))
-            # Another route, or a question that was made shorter, has another key: its answer is not kept under this one.
-            if flight is not None and draft.keepable and request.winner and self._key(request.winner[0], request, tenant) == flight.key:
-                flight.keep(tuple(draft.pieces))
-        state.touch()
-        yield Finished(draft.answer(clock() - trace.began))
-
-    def _remembered(self) -> State:
         assert self.state is not None, "set when the pipeline was made"
-        return self.state
-
-    def _key(self, route: Route, request: Request, tenant: str) -> str:
-        """Return what an answer of `route` is kept under: all that could make it another one, streamed or not."""
-        body = {name: part for name, part in route.body(request.messages).items() if name not in ("stream", "stream_options")}
-        policy = [repr(guard) for guard in (*self.guards_in, *self.guards_out)]
-        client = route.client or request.client
-        where = str(client.base_url) if client is not None else ""
-        return digest([request.prompt_version, {**body, **request.extra}, where, tenant, policy], 16)
-
-    def _finish(self, draft: Draft, request: Request, documents: Sequence[Document]) -> None:
-        """Read what came: citations, tool calls, structured output, and whether it is what was meant."""
-        draft.text = "".join(draft.pieces)
-        draft.citations = _citations(draft.text, documents)
-        if draft.status == "failed":
-            return
-        if request.winner is not None:
-            route, call = request.winner
-            draft.tool_calls = call.tool_calls
-            first = self.routes[0]
-            if call.finish_reason == "length":
-                draft.status, draft.reason = "degraded", "length: the answer was cut off; allow it more tokens (max_output_tokens)"
-            elif resolve(route.model) != resolve(first.model):
-                draft.status, draft.reason = (
-                    "degraded",
-                    f"fallback: {resolve(route.model)} answered, by route {route.name!r}, not {first.name!r}",
-                )
-        if self.output is not None and not draft.tool_calls:
-            draft.data, wrong = validated(self.output, draft.text)
-            if wrong:
-                draft.status, draft.reason = "failed", wrong
+        self.state.touch()
+        passage = Passage(
+            self, self.state, self.deadline_seconds if deadline_seconds is None else deadline_seconds, tenant=tenant, deliver=deliver
+        )
+        async with aclosing(passage.events(question, documents, history)) as events:
+            async for event in events:
+                yield event
 
 
 def _all_of(stage: str, given: Any, kind: type, what: str) -> tuple[Any, ...]:
@@ -327,16 +221,3 @@ def _all_of(stage: str, given: Any, kind: type, what: str) -> tuple[Any, ...]:
 def _check_deadline(seconds: float | None) -> None:
     if seconds is not None:
         check_seconds("a deadline", seconds)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _citations(text: str, documents: Sequence[Document]) -> tuple[str, ...]:
-    """Return the ids of `documents` that `text` names in square brackets, in order of appearance; commas part several."""
-    if not documents or "[" not in text:
-        return ()
-    known = {document.id for document in documents}
-    named = (name for names in _BRACKETS.findall(text) for name in (names, *map(str.strip, re.split("[,;]", names))))
-    return tuple(dict.fromkeys(name for name in named if name in known))

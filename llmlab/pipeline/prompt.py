@@ -94,7 +94,11 @@ class Prompt:
         except Exception as error:  # a template is a program: whatever it raises is its own
             raise BadInput(f"the prompt cannot be filled in: {error}; a document has id, title and text") from error
         start = [{"role": "system", "content": first}] if first else []
-        return [*start, *_as_messages(history), {"role": "user", "content": last}]
+        return [*start, *as_messages(history), {"role": "user", "content": last}]
+
+    def guards(self, question: str, documents: Iterable[Any]) -> tuple[Any, ...]:
+        """Return the guards of this one answer."""
+        return ()
 
 
 def as_documents(given: Iterable[Any]) -> tuple[Document, ...]:
@@ -117,7 +121,12 @@ def _as_document(number: int, given: Any) -> Document:
     return Document(f"document-{number}" if named in (None, "") else str(named), "" if title is None else str(title), text)
 
 
-def _as_messages(history: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+def as_messages(history: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return earlier messages as a list of mappings with role and content.
+
+    Raises:
+        BadInput: It is one message instead of several, or a message has no role or content.
+    """
     if isinstance(history, str | Mapping) or not isinstance(history, Iterable):
         raise BadInput(f"history is a list of messages, oldest first, not one {type(history).__name__}")
     messages = []

@@ -53,7 +53,7 @@ class Race:
         self._identity = identity.current()
         self._running: dict[asyncio.Task[None], tuple[Call, Route]] = {}
         self._winner: Call | None = None
-        self._count = 0
+        self._count = len(request.trace.attempts)
         self._route, self._failed = routes[0], 0
         self._next: tuple[float, str] | None = (self._now(), "primary")
         self._hedge_at: float | None = None
@@ -93,8 +93,9 @@ class Race:
         """Record that the winner broke off, and plan what follows unless this is the end."""
         self._record(call, "failed", error.reason, error)
         if not final:
-            trace = self._request.trace
-            trace.committed = trace.committed_at = self._request.winner = None
+            self._request.winner = None
+            if self._request.role == "primary":
+                self._request.trace.committed = self._request.trace.committed_at = None
             self._plan(error)
         await call.release()
 
@@ -120,7 +121,7 @@ class Race:
         while self._next is not None and self._next[0] <= self._now():
             role, self._next = self._next[1], None
             if self._fits(self._route, least=0.0):
-                self._start(self._route, role)
+                self._start(self._route, role if self._request.role == "primary" else self._request.role)
         if self._hedge is not None and self._hedge_at is not None and self._hedge_at <= self._now():
             self._hedge_at = None
             route = next((route for route in self._routes if route.name == self._hedge.route), self._route)
@@ -199,8 +200,9 @@ class Race:
         self._winner, self._request.winner = call, (route, call)
         self._next = self._hedge_at = None
         trace = self._request.trace
-        trace.committed = call.ordinal
-        trace.committed_at = None if call.first_content_at is None else call.first_content_at - trace.began
+        if self._request.role == "primary":
+            trace.committed = call.ordinal
+            trace.committed_at = None if call.first_content_at is None else call.first_content_at - trace.began
         for one in (call, *(loser for loser, _ in late), *(loser for loser, _ in self._running.values())):
             if one is call or one.role != "hedge":  # a hedge that lost was cut off young: that says nothing
                 self._observe(one)

@@ -129,6 +129,8 @@ class Request:
     """Called where the request is too long: gives shorter messages, or None where there is nothing to leave out."""
     notes: list[str] = field(default_factory=list)
     """What the trace should say of the routing; added to by the router."""
+    role: str = "primary"
+    """What its attempts are for: "primary" for the user's answer, or "judge"."""
     winner: tuple[Route, Call] | None = None
     """Whose content was taken; set by the router."""
 

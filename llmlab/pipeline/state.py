@@ -95,6 +95,7 @@ class State:
         self.hedges = Allowance()
         self.retries = Allowance()
         self.shelf = Shelf()
+        self.verdicts = Shelf()
 
     def observed(self, route: str) -> Observed:
         """Return what was seen of a route's time to first content."""
@@ -123,6 +124,7 @@ class State:
                         "this pipeline's state is in use on another event loop; give each loop a state of its own: replace(state=State())"
                     )
                 self.shelf.move(now - self._seen_at)
+                self.verdicts.move(now - self._seen_at)
                 self._circuits.clear()
             self._loop = loop
         self._seen_at = now

@@ -25,6 +25,23 @@ class Stage(NamedTuple):
     note: str = ""
 
 
+class Seen(NamedTuple):
+    """What a guard found. Its reason may quote the text, so it stands with the answer and not here."""
+
+    where: str
+    """In which text: "question", "message 2", "document returns", "answer"."""
+    guard: str
+    """Class of the guard."""
+    action: str
+    """What became of it: "allow", "flag", "redact" or "block"."""
+    kind: str
+    rule: str
+    start: int
+    """First character of the span (an offset in that text)."""
+    end: int
+    """One past its last character."""
+
+
 @dataclass(slots=True)
 class Trace:
     """Stages and attempts of one request. No message content stands in it."""
@@ -34,6 +51,8 @@ class Trace:
     stages: list[Stage] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     """In the order in which they ended."""
+    seen: list[Seen] = field(default_factory=list)
+    """What the guards found, in the order in which they looked."""
     committed: int | None = None
     """Ordinal of the attempt whose content was delivered."""
     committed_at: float | None = None

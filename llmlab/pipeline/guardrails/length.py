@@ -22,6 +22,8 @@ class LengthGuard(RuleGuard):
 
     max_characters: int = 4_000
     """Longest text that passes (in characters)."""
+    roles: tuple[str, ...] = ("user", "assistant")
+    """Documents are as long as they are; name "document" here where they must not be."""
 
     allowed_actions: ClassVar[tuple[str, ...]] = ("allow", "flag", "block")
 

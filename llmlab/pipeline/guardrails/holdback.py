@@ -1,0 +1,82 @@
+"""Hold-back: an answer is released while it comes, and nothing of it that a guard could still object to.
+
+The guards say from where on the text is open; what stands before that is final and goes out at once. So the verdict does not depend on how
+the answer was split into chunks, and what a guard objects to is never on the screen.
+
+Notebook: 02_guardrails.ipynb
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmlab.pipeline.answer import moved
+from llmlab.pipeline.guardrails.base import CONTEXT_CHARACTERS, Streaming
+from llmlab.pipeline.guardrails.redaction import masked
+from llmlab.pipeline.guardrails.verdict import Verdict, action_of
+
+
+class HoldBack:
+    """Releases an answer behind its guards.
+
+    Args:
+        guards: They look at every piece.
+        where: What the text is called in the trace.
+    """
+
+    def __init__(self, guards: Sequence[Streaming], where: str = "answer") -> None:
+        self.verdict = Verdict(where, looked=bool(guards))
+        self.most_held = 0
+        """The most that was held at once (in characters)."""
+        self._guards = list(guards)
+        self._text = ""
+        """What was released last, as context, and what is held."""
+        self._offset = 0
+        """Where `_text` begins in the answer."""
+        self._held = 0
+        """Where in `_text` the part begins that is held."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more will be released."""
+        return self.verdict.status != "ok"
+
+    def feed(self, piece: str) -> str:
+        """Take a piece of the answer, and return what can be shown now."""
+        if self.stopped:
+            return ""
+        if not self._guards and not self._text:
+            return piece
+        self._text += piece
+        return self._release(final=False)
+
+    def finish(self) -> str:
+        """Return the rest: the answer has ended, and nothing is open any more."""
+        return "" if self.stopped else self._release(final=True)
+
+    def _release(self, *, final: bool) -> str:
+        text, held = self._text, self._held
+        upto, found = len(text), []
+        try:
+            for guard in self._guards if not final else ():
+                upto = min(upto, max(guard.open_from(text), held))
+            for guard in self._guards if upto > held else ():
+                found += [(guard, one) for one in guard.check(text, role="assistant") if held <= one.start < upto]
+        except Exception as error:
+            self._guards.remove(guard)
+            self.verdict.crashed(guard, error)
+            return "" if self.stopped else self._release(final=final)
+        if upto == held:
+            self.most_held = max(self.most_held, len(text) - held)
+            return ""
+        while crossing := [one.start for _, one in found if one.start < upto < one.end]:
+            upto = min(crossing)
+        found = sorted((pair for pair in found if pair[1].start < upto), key=lambda pair: pair[1].start)
+        bad = next((one.start for guard, one in found if action_of(guard) == "block"), upto)
+        found = [pair for pair in found if pair[1].start <= bad]
+        self.verdict.add([(guard, moved(one, self._offset)) for guard, one in found])
+        hidden = [moved(one._replace(end=min(one.end, bad)), -held) for guard, one in found if action_of(guard) == "redact"]
+        keep = max(0, upto - CONTEXT_CHARACTERS)
+        self.most_held = max(self.most_held, len(text) - upto)
+        self._text, self._offset, self._held = text[keep:], self._offset + keep, upto - keep
+        return masked(text[held:bad], hidden)

@@ -1,0 +1,284 @@
+"""The way of one request through the stages of a pipeline, in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from typing import TYPE_CHECKING, Any
+
+from llmlab.errors import AttemptFailed
+from llmlab.pipeline.answer import Delta, Finding, Finished, moved
+from llmlab.pipeline.cache import Cache
+from llmlab.pipeline.draft import Draft
+from llmlab.pipeline.guardrails.base import Guard
+from llmlab.pipeline.guardrails.delivery import Delivery
+from llmlab.pipeline.guardrails.redaction import Vault
+from llmlab.pipeline.guardrails.verdict import Verdict, action_of, look, looks_at
+from llmlab.pipeline.output import response_format, validated
+from llmlab.pipeline.prompt import Document, as_documents, as_messages
+from llmlab.pipeline.route import Route
+from llmlab.pipeline.routing import Request, Router
+from llmlab.pipeline.state import State
+from llmlab.pipeline.trace import Trace
+from llmlab.protocol.canonical import digest
+from llmlab.protocol.draws import microseconds
+from llmlab.protocol.models import resolve
+
+if TYPE_CHECKING:
+    from llmlab.pipeline.pipeline import Pipeline
+
+_BRACKETS = re.compile(r"\[([^\[\]\n]{1,200})\]")
+_VERDICTS = Cache(fresh_seconds=3600, stale_seconds=0, size=1_000)
+"""How long a judge's words are remembered."""
+_Events = AsyncGenerator[Delta | Finished, None]
+
+
+class Passage:
+    """One request on its way.
+
+    Args:
+        pipeline: Whose stages it passes.
+        state: What the pipeline remembers.
+        limit_seconds: From the question to the end of the answer; None: no limit.
+        tenant: On whose behalf.
+        deliver: Whether the answer is shown as it comes.
+    """
+
+    def __init__(self, pipeline: Pipeline, state: State, limit_seconds: float | None, *, tenant: str, deliver: bool) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._pipeline, self._state, self._tenant, self._deliver = pipeline, state, tenant, deliver
+        self._draft = Draft(Trace(began=self._clock()), pipeline.prompt.version)
+        self._trace = self._draft.trace
+        self._deadline = None if limit_seconds is None else self._trace.began + limit_seconds
+        self._vault = Vault()
+        self._redacts = any(action_of(guard) == "redact" for guard in pipeline.guards_in)
+        self._documents: tuple[Document, ...] = ()
+
+    async def events(self, question: str, given: Iterable[Any] | None, history: Iterable[Mapping[str, str]]) -> _Events:
+        """Yield a `Delta` for each piece that can be shown, if it is to be delivered as it comes, and `Finished` at the end."""
+        draft, trace = self._draft, self._trace
+        question, messages = await self._guards_in(question, as_messages(history))
+        if draft.status == "ok":
+            await self._find_documents(question, given)
+        if draft.status == "ok":
+            with trace.stage("prompt assembly", self._clock) as note:
+                request = self._assemble(question, messages)
+                note += [f"version {draft.prompt_version}", _counted(len(self._documents), "document")]
+            async with AsyncExitStack() as stack, aclosing(self._answered(request, self._outlet(question, messages), stack)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        self._state.touch()
+        yield Finished(draft.answer(self._clock() - trace.began))
+
+    async def _guards_in(self, question: str, history: list[dict[str, str]]) -> tuple[str, list[dict[str, str]]]:
+        """Let the guards look at the question and at what was said before; return both as they may go on."""
+        with self._trace.stage("guards in", self._clock) as note:
+            verdict = await self._look(question, "user", "question")
+            note.append(verdict.note)
+            if self._draft.take(verdict):
+                question = self._hidden(question, verdict.redactions)
+            for number, message in enumerate(history, 1):
+                if self._draft.status != "ok":
+                    break
+                verdict = await self._look(message["content"], "user" if message["role"] == "user" else "assistant", f"message {number}")
+                if verdict.found or verdict.broken:
+                    note.append(f"message {number} {verdict.note}")
+                if self._draft.take(verdict):
+                    history[number - 1] = {**message, "content": self._hidden(message["content"], verdict.redactions)}
+        return question, history
+
+    def _hidden(self, text: str, redactions: Iterable[Finding]) -> str:
+        """Return a text with placeholders for what must not leave. Every text is given to the vault, so that it knows what stood there."""
+        return self._vault.hide(text, redactions) if self._redacts else text
+
+    async def _document(self, document: Document) -> tuple[Verdict, Document]:
+        """Let the guards look at a document, its title first and then its text; return it as it may go on."""
+        title = f"{document.title}\n" if document.title else ""
+        verdict = await self._look(title + document.text, "document", f"document {document.id}")
+        above = [one for one in verdict.redactions if one.end <= len(title)]
+        below = [moved(one, -len(title)) for one in verdict.redactions if one.end > len(title)]
+        return verdict, document._replace(title=self._hidden(document.title, above), text=self._hidden(document.text, below))
+
+    async def _look(self, text: str, role: str, where: str) -> Verdict:
+        return await look(self._pipeline.guards_in, text, role, Verdict(where), self._ask)
+
+    async def _find_documents(self, question: str, given: Iterable[Any] | None) -> None:
+        """Take the documents that were given, or find some; what the guards object to is left out."""
+        pipeline, draft = self._pipeline, self._draft
+        if given is not None:
+            found = as_documents(given)
+        elif pipeline.retrieve is None:
+            return
+        else:
+            with self._trace.stage("retrieval", self._clock) as note:
+                try:
+                    found = as_documents(pipeline.retrieve(question))
+                    note.append(_counted(len(found), "document"))
+                except Exception as error:
+                    note.append(draft.crashed("retrieval", error))
+                    return
+        if not found or not (self._redacts or any(looks_at(guard, "document") for guard in pipeline.guards_in)):
+            self._documents = found
+            return
+        with self._trace.stage("guards on documents", self._clock) as note:
+            kept, withheld = [], []
+            for document in found:
+                verdict, allowed = await self._document(document)
+                draft.note(verdict)
+                if verdict.found or verdict.broken:
+                    note.append(f"{verdict.where} {verdict.note}")
+                if verdict.status == "ok":
+                    kept.append(allowed)
+                else:
+                    withheld.append(document.id)
+            if withheld:
+                draft.withheld = f"withheld: {_counted(len(withheld), 'document')} ({', '.join(withheld)})"
+            self._documents = tuple(kept)
+            note += [] if note else ["passed"]
+
+    def _assemble(self, question: str, history: list[dict[str, str]]) -> Request:
+        pipeline, left = self._pipeline, list(self._documents)
+
+        def shrink() -> list[dict[str, str]] | None:
+            if not left:
+                return None
+            left.pop()
+            return pipeline.prompt.messages(question, left, history)
+
+        messages = pipeline.prompt.messages(question, self._documents, history)
+        request = Request(messages, self._draft.prompt_version, self._trace, self._deadline, pipeline.client, self._state, shrink=shrink)
+        if pipeline.output is not None:
+            request.extra["response_format"] = response_format(pipeline.output)
+        return request
+
+    def _outlet(self, question: str, history: list[dict[str, str]]) -> Delivery:
+        """Return the guards of the answer, as this request needs them."""
+        guards: list[Guard] = []
+        for guard in self._pipeline.guards_out:
+            fitted = getattr(guard, "for_request", None)
+            guards.append(guard if fitted is None else fitted(question, self._documents, history))
+        return Delivery([*guards, *self._pipeline.prompt.guards(question, self._documents)], self._vault)
+
+    async def _answered(self, request: Request, delivery: Delivery, stack: AsyncExitStack) -> AsyncGenerator[Delta, None]:
+        """Answer: from the cache or through the routes, behind the guards of the answer; yield what is shown as it comes."""
+        pipeline, draft, trace, clock = self._pipeline, self._draft, self._trace, self._clock
+        flight, kept = None, None
+        if pipeline.cache is not None:
+            with trace.stage("cache", clock) as note:
+                key = self._key(pipeline.routes[0], request)
+                flight = await stack.enter_async_context(self._state.shelf.flight(key, pipeline.cache, self._deadline))
+                kept = draft.looked(flight, clock())
+                note += ["miss" if kept is None else f"{draft.cached}, {clock() - kept.at:.1f} s old"]
+                note += [f"waited {flight.waited_seconds:.1f} s for the same question"] if flight.waited_seconds else []
+        if kept is None:
+            with trace.stage("routing", clock) as note:
+                router = Router(pipeline.routes, pipeline.retry, pipeline.hedge, pipeline.before_attempt, pipeline.breaker)
+                try:
+                    async with aclosing(router.run(request, deliver=self._deliver)) as run:
+                        async for piece in run:
+                            draft.pieces.append(piece)
+                            for delta in self._shown(delivery.feed(piece)):
+                                yield delta
+                            if delivery.stopped:
+                                break
+                except AttemptFailed as error:
+                    kept = draft.instead(error, flight, pipeline.last_resort, clock())
+                    if kept is not None:
+                        delivery = delivery.again()
+                note += [_counted(len(trace.attempts), "attempt"), *request.notes]
+        if kept is not None:
+            for piece in kept.pieces:
+                draft.pieces.append(piece)
+                for delta in self._shown(delivery.feed(piece)):
+                    yield delta
+        if not delivery.stopped:
+            with trace.stage("post-processing", clock) as note:
+                self._finish(request)
+                note += [_counted(len(draft.citations), "citation"), *(["output validated"] if draft.data is not None else [])]
+        if draft.text or delivery.stopped:
+            with trace.stage("guards out", clock) as note:
+                rest = await delivery.finish(self._ask)
+                note.append(delivery.verdict.note)
+                note += [f"held back at most {delivery.most_held} characters"] if delivery.most_held and self._deliver else []
+            for delta in self._shown(rest):
+                yield delta
+            if draft.take(delivery.verdict) and delivery.text != draft.text:
+                self._read(delivery.text)
+        # Another route, or a question that was made shorter, has another key: its answer is not kept under this one.
+        if flight is not None and draft.keepable and request.winner and self._key(request.winner[0], request) == flight.key:
+            flight.keep(tuple(draft.pieces))
+
+    def _shown(self, text: str) -> list[Delta]:
+        """Take note of text that may be seen, and return the event that shows it, if it is to be shown now."""
+        if not text:
+            return []
+        at = microseconds(self._clock() - self._trace.began)
+        self._draft.shown(at)
+        return [Delta(text, at)] if self._deliver else []
+
+    def _key(self, route: Route, request: Request) -> str:
+        """Return what an answer of `route` is kept under: all that could make it another one, streamed or not."""
+        body = {name: part for name, part in route.body(request.messages).items() if name not in ("stream", "stream_options")}
+        policy = [repr(guard) for guard in (*self._pipeline.guards_in, *self._pipeline.guards_out)]
+        client = route.client or request.client
+        where = str(client.base_url) if client is not None else ""
+        return digest([request.prompt_version, {**body, **request.extra}, where, self._tenant, policy], 16)
+
+    async def _ask(
+        self, messages: Sequence[dict[str, str]], *, seconds: float, keep: Callable[[str], bool], route: Route | None = None
+    ) -> str:
+        """Ask a model on behalf of a guard; see `Ask`. What it said once, and may be kept, is remembered."""
+        pipeline, state = self._pipeline, self._state
+        until = self._clock() + seconds
+        deadline = until if self._deadline is None else min(until, self._deadline)
+        request = Request(list(messages), "", self._trace, deadline, pipeline.client, state, role="judge")
+        routes = [route] if route is not None else pipeline.routes
+        async with state.verdicts.flight(self._key(routes[0], request), _VERDICTS, request.deadline) as flight:
+            if flight.found is not None:
+                return "".join(flight.found.pieces)
+            router = Router(routes, pipeline.retry, None, pipeline.before_attempt, pipeline.breaker)
+            async with aclosing(router.run(request, deliver=False)) as run:
+                said = "".join([piece async for piece in run])
+            if keep(said):
+                flight.keep((said,))
+            return said
+
+    def _finish(self, request: Request) -> None:
+        """Say whether what came is what was meant."""
+        draft, first = self._draft, self._pipeline.routes[0]
+        reasons = [draft.withheld] if draft.withheld and draft.status != "failed" else []
+        if request.winner is not None and draft.status != "failed":
+            route, call = request.winner
+            draft.tool_calls = call.tool_calls
+            if call.finish_reason == "length":
+                reasons.append("length: the answer was cut off; allow it more tokens (max_output_tokens)")
+            elif resolve(route.model) != resolve(first.model):
+                reasons.append(f"fallback: {resolve(route.model)} answered, by route {route.name!r}, not {first.name!r}")
+        if reasons:
+            draft.status, draft.reason = "degraded", "; ".join([*reasons, *filter(None, [draft.reason])])
+        self._read("".join(draft.pieces))
+
+    def _read(self, text: str) -> None:
+        """Read the answer: its citations, and the structured output."""
+        draft, output = self._draft, self._pipeline.output
+        draft.text = text
+        draft.citations = _citations(text, self._documents)
+        if output is not None and not draft.tool_calls and draft.status != "failed":
+            draft.data, wrong = validated(output, text)
+            if wrong:
+                draft.status, draft.reason = "failed", wrong
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _citations(text: str, documents: Sequence[Document]) -> tuple[str, ...]:
+    """Return the ids of `documents` that `text` names in square brackets, in order of appearance; commas part several."""
+    if not documents or "[" not in text:
+        return ()
+    known = {document.id for document in documents}
+    named = (name for names in _BRACKETS.findall(text) for name in (names, *map(str.strip, re.split("[,;]", names))))
+    return tuple(dict.fromkeys(name for name in named if name in known))
