@@ -71,8 +71,6 @@ class SecretsGuard(RuleGuard):
     """Finds keys of providers, private keys, JSON web tokens, passwords in addresses and after their name, and long mixed tokens.
 
     A finding ends after 100 characters, so a longer key is not wholly covered: block rather than redact where answers may hold them.
-
-    Notebook: 02_guardrails.ipynb
     """
 
     def check(self, text: str, role: str = "user") -> list[Finding]:
