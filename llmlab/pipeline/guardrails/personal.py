@@ -87,7 +87,7 @@ _TRUNK = re.compile(r"\(?0[1-9][0-9]{0,3}(?![0-9])")
 _EXTENSION = re.compile(r"(?i) ?(?:x|ext\.? ?)[0-9]{1,5}(?!\w)")
 _WORD_AFTER = re.compile(r"(?i)[-,;( ]{0,3}(?:office|fax|mobile|cell|home|work|tel|phone|desk|direct)\b")
 _CUE = re.compile(
-    r"(?i)(?<![a-z])(?:"
+    r"(?<![a-z])(?:"
     r"(?P<phone>(?:tele|smart)?phone|mobil|cell|tel(?![a-z])|tel[eé]f[a-z]{2,4}|fax|desk|office|hotline|call|dial"
     r"|ring(?![a-z])|reach|text(?!=)|sms|whats ?app|voicemail|messag|answer|contact)"
     r"|(?P<card>card|visa|master|amex|cc(?![a-z]))|(?P<ssn>ssn|social security)"
@@ -103,8 +103,6 @@ class PIIGuard(RuleGuard):
 
     Raises:
         BadInput: A kind that is none.
-
-    Notebook: 02_guardrails.ipynb
     """
 
     action: str = "redact"
@@ -230,7 +228,7 @@ def _in_number(text: str, start: int, end: int) -> _Candidates:
     if len(digits) < 7:
         return
     cue = ""
-    for word in _CUE.finditer(text[max(0, start - _CUE_BEFORE) : start]):
+    for word in _CUE.finditer(text[max(0, start - _CUE_BEFORE) : start].lower()):
         cue = word.lastgroup or "other"
     if cue == "other":
         return

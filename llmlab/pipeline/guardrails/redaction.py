@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from llmlab.pipeline.answer import Finding
 
-# Models write it in lower case, with spaces or a hyphen, or escape it for Markdown: [email_address_1], [Email Address 1], [EMAIL\_ADDRESS\_1].
+# Models write it in lower case, with spaces or hyphens, or escaped for Markdown: [email_address_1], [Email Address 1], [EMAIL\_ADDRESS\_1].
 _LONGEST_NAME = 40
 _PLACEHOLDER = re.compile(rf"\[ ?([A-Za-z][A-Za-z_\\ -]{{0,{_LONGEST_NAME}}}[_\\ -])([0-9]{{1,6}}) ?\]")
 _OPEN = re.compile(rf"\[(?: ?(?:[A-Za-z][A-Za-z_\\ -]{{0,{_LONGEST_NAME + 1}}}(?:(?<=[_\\ -])[0-9]{{1,6}} ?)?)?)?\Z")

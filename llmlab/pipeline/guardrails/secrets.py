@@ -53,7 +53,7 @@ _NAME = re.compile(
 _NAMED = re.compile(rf"[=>]?\s{{0,2}}[\"'`]?({_VALUE}{{8,44}}[{_CHARACTERS}]{{0,50}})")
 _PLACEHOLDER = re.compile(r"(?i)your|example|xxx|\.\.\.|\*\*\*|%s|placeholder|redacted")
 _IN_ADDRESS = re.compile(r"://[^\s:/@]{0,24}:([!-.0-9;-?A-~]{3,40})@")
-_PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]{1,12} ){0,2}PRIVATE KEY(?: BLOCK)?-----")
+_PRIVATE_KEY = re.compile(rf"(?<![{_CHARACTERS}])-----BEGIN (?:[A-Z]{{1,12}} ){{0,2}}PRIVATE KEY(?: BLOCK)?-----")
 _NOT_SECRET = re.compile(r"sha(?:256|384|512)-|(?:chatcmpl|gen|req|resp|msg|call|toolu|file|run|in|cus|evt)[_-]")
 _WORD_BEFORE = re.compile(r"(?s).*[^!-~]")
 _DIGIT = re.compile("[0-9]")
@@ -71,8 +71,6 @@ class SecretsGuard(RuleGuard):
     """Finds keys of providers, private keys, JSON web tokens, passwords in addresses and after their name, and long mixed tokens.
 
     A finding ends after 100 characters, so a longer key is not wholly covered: block rather than redact where answers may hold them.
-
-    Notebook: 02_guardrails.ipynb
     """
 
     def check(self, text: str, role: str = "user") -> list[Finding]:

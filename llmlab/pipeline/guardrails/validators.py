@@ -11,9 +11,9 @@ from stdnum.us import ssn
 
 _ISSUERS = re.compile(
     r"4(?:.{12}|.{15}|.{18})"  # Visa
-    r"|(?:5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|35|6011|64[4-9]|65).*(?<=\A.{16})"  # Mastercard, JCB, Discover
+    r"|(?:5[1-5]|2(?:20[0-4]|22[1-9]|2[3-9]|[3-6]|7[01]|720)|35|6011|64[4-9]|65).*(?<=\A.{16})"  # Mastercard, Mir, JCB, Discover
     r"|3[47].{13}|3(?:0[0-5]|[689]).{11,12}|(?:2131|1800).{11}"  # American Express, Diners Club, JCB of old
-    r"|(?:5[0678]|6).{10,17}",  # Maestro, UnionPay
+    r"|(?:5[06-9]|6).{10,17}|0604.{8}|81.{14,17}",  # Maestro, UnionPay
 )
 
 

@@ -120,6 +120,7 @@ TEXTS = st.lists(st.one_of(FRAGMENTS, st.text("0aA-_/=:@ ", max_size=12)), max_s
 @example("token=a1b2c3d4" * 20)
 @example("://a:b1@" * 20)
 @example("sk" + "-" + RANDOM + " ")
+@example("xo" + "xb-123456789012-" + "a1" * 38 + "-----BEGIN " + "PRIVATE KEY-----")
 @example("-----BEGIN " + "ENCRYPTED PRIVATE KEY BLOCK----- and more")
 def test_the_promises_of_a_stream_hold(text: str) -> None:
     holds(GUARD, text)
