@@ -1,0 +1,221 @@
+"""The guard against injected instructions and jailbreaks: rules with weights, and no model.
+
+The rules stand in `llmlab/data/guardrails/injection.toml`, which says how to write one. A rule that fires is evidence of its weight w, from
+0 to 1, and pieces of evidence are put together as if they were independent (noisy-or): score = 1 - product of (1 - w). A rule counts once,
+however often it fires. The weights were set by hand.
+
+Whose text it is matters. A task or a question is what users are for, and suspicious inside a document; so a rule has a weight for questions
+and one for documents. In a document the evidence of a task grows where it stands apart: it shares no word with the rest (`_FOREIGN`), or it
+has a line or the whole document to itself (`_ALONE`).
+
+Notebook: 02_guardrails.ipynb
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
+
+from llmlab.errors import BadInput
+from llmlab.pipeline.answer import Finding
+from llmlab.pipeline.guardrails.base import RuleGuard
+from llmlab.pipeline.guardrails.decode import DEPTH, payloads
+from llmlab.pipeline.guardrails.normalise import Normalised, fold, normalise
+
+KINDS = (
+    "override",
+    "persona",
+    "extraction",
+    "indirect",
+    "encoded",
+    "multilingual",
+    "forged_turn",
+    "exfiltration",
+    "tool_hijack",
+    "hidden_text",
+)
+"""The classes of attack. An attack in another language than English is "multilingual", whatever it is after."""
+
+_FOREIGN = 0.35
+_ALONE = 0.3
+_ENCODED = 0.5
+"""Extra evidence: of a task in a document without a common word with it, or on a line of its own; of an attack that somebody encoded."""
+
+_WORD = re.compile(r"[^\W_]{2,}")
+_CONTENT = re.compile(r"[^\W\d_]{4,}")
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[\n|]|$")
+_LONGEST = 400
+"""Where a sentence ends that does not end (in characters)."""
+_COMMON = frozenset(
+    "about after also another anything because been before being best between both came can't come could days does doing done each even"
+    " every everything find from full give good have having help here into just know last like list make many more most much must need next"
+    " only other over please provide recent same short should show some such tell than thank thanks that their them then there these they"
+    " thing things think this those through time used using very want ways week well were what when where which while will with without"
+    " work would write year years you're your reply response answer output message following".split()
+)
+"""Words that say nothing of a topic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A pattern, and how much it says."""
+
+    id: str
+    kind: str
+    """One of `KINDS`."""
+    weight: float
+    """Evidence of an attack in a question: 0 (none) to 1 (certain)."""
+    document: float
+    """The same in a document."""
+    reason: str
+    pattern: re.Pattern[str]
+    """Runs on the normalized text; with `source` on the text as it was sent."""
+    words: frozenset[str]
+    """The pattern is only tried where one of these words stands in the normalized text; where there are none, always."""
+    source: bool
+    sentence: bool
+    """It is about a task in a sentence: the evidence grows where that stands apart from its document."""
+    catch: str
+    """An example that it must catch."""
+    spare: str
+    """A similar one that it must not."""
+
+    def evidence(self, role: str) -> float:
+        """Return the weight for a text of that role."""
+        return self.document if role == "document" else self.weight
+
+
+class Hit(NamedTuple):
+    """A rule that fired, with its evidence."""
+
+    rule: str
+    kind: str
+    evidence: float
+    start: int
+    end: int
+    reason: str
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """Return the rules, in the order of their file."""
+    raw = tomllib.loads(resources.files("llmlab.data").joinpath("guardrails", "injection.toml").read_text(encoding="utf-8"))
+    macros: dict[str, str] = raw["words"]
+    return tuple(_rule(macros, **row) for row in raw["rule"])
+
+
+def _rule(macros: dict[str, str], *, id: str, pattern: str, words: str = "", source: bool = False, **row: object) -> Rule:  # noqa: A002
+    def expand(match: re.Match[str]) -> str:
+        return f"(?:{macros[match[1]]})"
+
+    for _ in range(2):
+        pattern, words = re.sub("<([A-Z]+)>", expand, pattern), re.sub("<([A-Z]+)>", expand, words)
+    if not source:
+        pattern = re.sub("[^\0-\x7f]", lambda char: fold(char[0]), pattern).replace(" ", r"\s")
+    fields: dict[str, object] = {"kind": id.partition(".")[0], "document": row["weight"], "sentence": False} | row
+    return Rule(id=id, pattern=re.compile(pattern), words=frozenset(_WORD.findall(fold(words))), source=source, **fields)  # type: ignore[arg-type]
+
+
+@cache
+def _index() -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
+    """Return the rules (by number) that each word wakes, and those that are always tried."""
+    wakes: dict[str, tuple[int, ...]] = {}
+    for number, rule in enumerate(rules()):
+        for word in rule.words:
+            wakes[word] = (*wakes.get(word, ()), number)
+    return wakes, tuple(number for number, rule in enumerate(rules()) if not rule.words)
+
+
+def hits(text: str, role: str = "user", *, depth: int = DEPTH) -> list[Hit]:
+    """Return every rule that fires on `text` for a text of that role, in the order of the text, whatever its weight."""
+    plain, found = normalise(text), []
+    wakes, always = _index()
+    awake = {number for word in wakes.keys() & set(_WORD.findall(plain.text)) for number in wakes[word]}.union(always)
+    counts: Counter[str] = Counter()
+    for number in sorted(awake):
+        rule = rules()[number]
+        weight = rule.evidence(role)
+        if weight and not (rule.source and text.isascii() and not rule.pattern.pattern.isascii()):
+            for match in rule.pattern.finditer(text if rule.source else plain.text):
+                start, end = match.span()
+                evidence = weight
+                if rule.sentence and role == "document":
+                    counts = counts or Counter(word[:6] for word in _CONTENT.findall(plain.text))
+                    evidence, end = _in_context(weight, plain, start, end, counts)
+                if not rule.source:
+                    start, end = plain.span(start, end)
+                found.append(Hit(rule.id, rule.kind, evidence, start, end, rule.reason))
+    if depth:
+        found += _decoded(text, role, depth)
+    return sorted(found, key=lambda hit: (hit.start, hit.end, hit.rule))
+
+
+def _in_context(weight: float, plain: Normalised, start: int, end: int, counts: Counter[str]) -> tuple[float, int]:
+    """Return the evidence of the task that starts at `start`, and where its sentence ends (in the normalized text)."""
+    text = plain.text
+    stop = _SENTENCE_END.search(text, end, start + _LONGEST)
+    end = max(end, min(start + _LONGEST, len(text))) if stop is None else stop.start() if stop[0] in {"\n", "|"} else stop.end()
+    own = Counter(word[:6] for word in _CONTENT.findall(text, start, end) if word not in _COMMON)
+    if own and all(counts[word] <= n for word, n in own.items()):
+        weight = 1 - (1 - weight) * (1 - _FOREIGN)
+    before, after = text[max(0, start - 2) : start].rstrip(" ")[-1:], text[end : end + 2].lstrip(" ")[:1]
+    if before in {"", "\n"} and after in {"", "\n"}:
+        weight = 1 - (1 - weight) * (1 - _ALONE)
+    return weight, end
+
+
+def _decoded(text: str, role: str, depth: int) -> Iterator[Hit]:
+    """Yield a hit for every payload that holds an attack; it is worth more than the same in the open."""
+    for payload in payloads(text):
+        inside = hits(payload.text, role, depth=depth - 1)
+        if inside:
+            evidence = 1 - (1 - combined(inside)) * (1 - _ENCODED)
+            reason = f"says in {payload.coding}: {max(inside, key=lambda hit: hit.evidence).reason}"
+            yield Hit(f"encoded.{payload.coding}", "encoded", evidence, payload.start, payload.end, reason)
+
+
+def combined(found: list[Hit]) -> float:
+    """Return the score of hits, from 0 to 1: 1 - product of (1 - evidence), with the strongest hit of every rule."""
+    best: dict[str, float] = {}
+    for hit in found:
+        best[hit.rule] = max(hit.evidence, best.get(hit.rule, 0.0))
+    return round(1 - math.prod(1 - best[rule] for rule in sorted(best)), 9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InjectionGuard(RuleGuard):
+    """Finds instructions where none should be: overrides, jailbreaks, forged turns, and tasks inside documents.
+
+    It reads the text normalized, and what is encoded in it decoded; findings point at the text as it was sent.
+
+    Raises:
+        BadInput: `threshold` is not above 0 and at most 1.
+    """
+
+    threshold: float = 0.5
+    """Score from which on there are findings: 0 to 1. At 0.5 one strong rule is enough, or two to four weak ones together; 0.8 wants
+    several, and 0.3 takes every hint."""
+    roles: tuple[str, ...] = ("user", "document")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.threshold, bool) or not isinstance(self.threshold, int | float) or not 0 < self.threshold <= 1:
+            raise BadInput(f"InjectionGuard: threshold is above 0 and at most 1, not {self.threshold!r}")
+
+    def check(self, text: str, role: str = "user") -> list[Finding]:
+        """Return everything that is suspicious in `text`, where it amounts to `threshold`; otherwise nothing."""
+        found = hits(text, role)
+        if not found or combined(found) < self.threshold:
+            return []
+        return [Finding(hit.kind, hit.rule, hit.start, hit.end, hit.reason) for hit in found]
+
+    def score(self, text: str, role: str = "user") -> float:
+        """Return how much speaks for an attack in `text`: 0 (nothing) to 1; see the module."""
+        return combined(hits(text, role))

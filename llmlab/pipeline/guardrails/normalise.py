@@ -1,0 +1,140 @@
+"""A text as a model reads it: without what hides its words from a pattern.
+
+Two kinds of steps, so that what is found can be shown in the text as it was sent. Folding puts one character in the place of one: lower
+case, no accents, plain letters for fullwidth, mathematical and circled ones, for tag characters, for look-alikes of other alphabets, and
+for the digits of leetspeak. Squeezing takes characters away: zero-width and bidi controls, stacked marks, the gaps of s p a c e d words,
+repeated white space. All of it is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from array import array
+from dataclasses import dataclass
+from functools import cached_property
+
+_GONE = "\x00"
+"""Stands for a character that is not to be seen, until it is taken away."""
+_INVISIBLE = re.compile(
+    "[\u00ad\u0300-\u036f\u061c\u115f\u1160\u17b4\u17b5\u180e\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u20d0-\u20ff\u3164\ufe00-\ufe0f\ufe20-\ufe2f\ufeff\uffa0\U000e0001\U000e007f\U000e0100-\U000e01ef]"
+)
+"""Zero-width and bidi controls, fillers, variation selectors, and the combining marks that can be heaped on any letter."""
+_TAGS = range(0xE0020, 0xE007F)
+"""Tag characters: a hidden copy of ASCII."""
+_ASIAN = range(0x3040, 0xD800)
+"""Kana, ideographs and Hangul have no simpler form that a rule needs."""
+_LETTERS = ((0x1F150, 26), (0x1F170, 26), (0x1F1E6, 26))
+"""Where further alphabets of symbols start: white on black circles and squares, regional indicators."""
+_PLAIN = dict(zip("‘’‚‛′“”„″«»‐‑‒–—−…\u2028\u2029ıłøđɑɡɩᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "'''''\"\"\"\"\"\"------.\n\nilodagiabcdefghijklmnoprstuvwyz", strict=True))
+
+_ALIEN = re.compile("[\u0370-\u052f\u0561-\u0587]")
+_MIXED = re.compile("[a-z\u0370-\u052f\u0561-\u0587]{2,64}")
+_ALIKE = str.maketrans("авекмнорстухіјѕԁԛԝһӏгпьαβεηικνορτυχγωօսհո", "abekmhopctyxijsdqwhlrnbabenikvoptuxywouhn")
+"""Cyrillic, Greek and Armenian letters that look like Latin ones."""
+
+_LEET_HINT = re.compile("[013457$][a-z]")
+_LEET = re.compile(r"(?<![\w$])[a-z]{0,12}[013457$][a-z][a-z0-9$]{2,24}(?![\w$])")
+_LEET_LETTERS = str.maketrans("013457$", "oieasts")
+
+_SPACED = re.compile(r"(?<![a-z0-9])[a-z]([ \n.\-_*|/,+~·•])[a-z](?:\1[a-z])+(?![a-z0-9])")
+_BLANK = re.compile(r"\s{2,}")
+_ZERO = re.compile(f"{_GONE}+")
+
+
+class _Fold(dict[int, str]):
+    """What stands for a character, worked out when it is met first."""
+
+    def __missing__(self, code: int) -> str:
+        plain = _fold(code)
+        # What is rare is not kept, so that no text can fill the memory.
+        if code < 0x20000:
+            self[code] = plain
+        return plain
+
+
+def _fold(code: int) -> str:
+    char = chr(code)
+    if code in _ASIAN:
+        return char
+    if code in _TAGS:
+        return chr(code - 0xE0000).lower()
+    if _INVISIBLE.match(char):
+        return _GONE
+    if char in _PLAIN:
+        return _PLAIN[char]
+    for first, count in _LETTERS:
+        if first <= code < first + count:
+            return chr(ord("a") + code - first)
+    plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", char).lower())
+    if len(plain) == 1 or all(unicodedata.category(mark) == "Mn" for mark in plain[1:]):
+        return _PLAIN.get(plain[0], plain[0])
+    return " " if plain.isspace() else char
+
+
+_FOLD = _Fold()
+
+
+def fold(text: str) -> str:
+    """Return `text` in plain lower-case letters, of the same length; "\\0" stands for what cannot be seen."""
+    if text.isascii():
+        text = text.lower()
+    else:
+        text = text.translate(_FOLD)
+        if _ALIEN.search(text):
+            text = _alike(text)
+    return _LEET.sub(lambda match: match[0].translate(_LEET_LETTERS), text) if _LEET_HINT.search(text) else text
+
+
+def _alike(text: str) -> str:
+    """Fold look-alikes: in words of two alphabets, and everywhere in a text without a letter that has no Latin twin."""
+    words = _MIXED.findall(text)
+    if not any(_ALIEN.search(word.translate(_ALIKE)) for word in words):
+        return text.translate(_ALIKE)
+    return _MIXED.sub(lambda match: match[0].translate(_ALIKE) if any("a" <= char <= "z" for char in match[0]) else match[0], text)
+
+
+def _joined(match: re.Match[str]) -> str:
+    return match[0][::2]
+
+
+def _blank(match: re.Match[str]) -> str:
+    return "\n" if "\n" in match[0] else " "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalised:
+    """A normalized text that remembers where its characters come from."""
+
+    text: str
+    """What rules read."""
+    folded: str
+    """Of the length of the original: the state before characters were taken away."""
+
+    @cached_property
+    def origins(self) -> array[int]:
+        """For every character of `text`, the offset in the original of the (first) character that it stands for."""
+        text, at = self.folded, array("q", range(len(self.folded)))
+        for pattern, replace, step in ((_ZERO, lambda _: "", 1), (_SPACED, _joined, 2), (_BLANK, _blank, 1)):
+            kept, last = array("q"), 0
+            for match in pattern.finditer(text):
+                kept += at[last : match.start()]
+                kept += at[match.start() : match.end() : step][: len(replace(match))]
+                last = match.end()
+            at, text = kept + at[last:], pattern.sub(replace, text)
+        return at
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the offsets in the original text for `text[start:end]`, which is not empty."""
+        return self.origins[start], self.origins[end - 1] + 1
+
+
+def normalise(text: str) -> Normalised:
+    """Return `text` as rules read it: lower case, plain letters, nothing hidden, single spaces; see the module.
+
+    It is meant for looking, not for showing: accents are lost, and "4ever" becomes "aever".
+    """
+    folded = fold(text)
+    plain = _ZERO.sub("", folded) if _GONE in folded else folded
+    return Normalised(text=_BLANK.sub(_blank, _SPACED.sub(_joined, plain)), folded=folded)
