@@ -41,24 +41,38 @@ def _hex(match: re.Match[str]) -> str:
 
 
 def _binary(match: re.Match[str]) -> str:
-    return bytes(int(bits, 2) for bits in match[0].split()).decode()
+    bits = re.sub(r"\s", "", match[0])
+    return bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)).decode()
+
+
+def _percent(match: re.Match[str]) -> str:
+    return unquote(match[0].replace("+", " "))
 
 
 def _escapes(match: re.Match[str]) -> str:
     return re.sub(r"(?:\\u|&#x)([0-9a-fA-F]{4}|[0-9a-fA-F]{2});?", lambda code: chr(int(code[1], 16)), match[0])
 
 
-_KINDS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
-    ("binary", re.compile(r"(?<![01])[01]{8}(?:\s[01]{8}){5,}(?![01])"), _binary),
-    ("hex", re.compile(r"(?<![0-9a-fA-F])(?:(?:0x|\\x)?[0-9a-fA-F]{2}[\s:,]?){10,}(?![0-9a-fA-F])"), _hex),
-    ("base64", re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"), _base64),
-    ("escapes", re.compile(r"(?:(?:\\u|&#x)[0-9a-fA-F]{2,4};?){6,}"), _escapes),
-    ("percent", re.compile(r"(?<![\w%.~+-])(?:[\w.~+-]{0,24}%[0-9a-fA-F]{2}){3,}[\w.~+-]{0,24}"), lambda match: unquote(match[0].replace("+", " "))),
+class _Coding(NamedTuple):
+    name: str
+    signs: tuple[str, ...]
+    """Where none of these stands, the pattern is not tried; none at all: always."""
+    pattern: re.Pattern[str]
+    read: Callable[[re.Match[str]], str]
+
+
+_CODINGS = (
+    _Coding("binary", ("01",), re.compile(r"(?<![01])[01]{8}(?:\s?[01]{8}){5,}(?![01])"), _binary),
+    # A text in ASCII starts with a byte from 20 to 7f, so this starts at a digit, which is rare in prose.
+    _Coding("hex", (), re.compile(r"(?<![0-9a-fA-F])[2-7][0-9a-fA-F](?:[\s:,]{0,2}(?:0x|\\x)?[0-9a-fA-F]{2}){9,}(?![0-9a-fA-F])"), _hex),
+    _Coding("base64", (), re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"), _base64),
+    _Coding("escapes", ("\\u", "&#x"), re.compile(r"(?:(?:\\u|&#x)[0-9a-fA-F]{2,4};?){6,}"), _escapes),
+    _Coding("percent", ("%",), re.compile(r"(?<![\w%.~+-])(?:[\w.~+-]{0,24}%[0-9a-fA-F]{2}){3,}[\w.~+-]{0,24}"), _percent),
 )
 
-_LINES: tuple[tuple[str, re.Pattern[str], Callable[[str], str]], ...] = (
-    ("rot13", re.compile(r"(?i)\b(?:vtaber|qvfertneq|sbetrg|cerivbhf|vafgehpgvbaf?|cebzcg|erirny)\b"), lambda line: codecs.decode(line, "rot13")),
-    ("reversed", re.compile(r"(?i)\b(?:erongi|dragersid|tegrof|suoiverp|snoitcurtsni|tpmorp|laever)\b"), lambda line: line[::-1]),
+_LINES: tuple[tuple[str, tuple[str, ...], Callable[[str], str]], ...] = (
+    ("rot13", ("vtaber", "qvfertneq", "sbetrg", "cerivbhf", "vafgehpgvba", "cebzcg", "erirny"), lambda line: codecs.decode(line, "rot13")),
+    ("reversed", ("erongi", "dragersid", "tegrof", "suoiverp", "snoitcurtsni", "tpmorp", "laever"), lambda line: line[::-1]),
 )
 """What leaves words words is known by a few of them, and read by the line."""
 _LINE = re.compile(r"[^\n]{1,2000}")
@@ -77,16 +91,19 @@ def payloads(text: str) -> Iterator[Payload]:
 
 
 def _payloads(text: str) -> Iterator[Payload]:
-    for coding, pattern, read in _KINDS:
-        for match in pattern.finditer(text):
+    for coding in _CODINGS:
+        if coding.signs and not any(sign in text for sign in coding.signs):
+            continue
+        for match in coding.pattern.finditer(text):
             try:
-                said = read(match)
+                said = coding.read(match)
             except ValueError:
                 continue
             if said != match[0] and _readable(said):
-                yield Payload(coding, match.start(), match.end(), said)
-    for coding, hint, turn in _LINES:
-        if hint.search(text):
+                yield Payload(coding.name, match.start(), match.end(), said)
+    lower = text.lower()
+    for name, signs, turn in _LINES:
+        if any(sign in lower for sign in signs):
             for line in _LINE.finditer(text):
-                if hint.search(line[0]):
-                    yield Payload(coding, line.start(), line.end(), turn(line[0]))
+                if any(sign in line[0].lower() for sign in signs):
+                    yield Payload(name, line.start(), line.end(), turn(line[0]))

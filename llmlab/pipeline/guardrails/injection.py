@@ -17,7 +17,7 @@ import math
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -27,7 +27,7 @@ from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
 from llmlab.pipeline.guardrails.base import RuleGuard
 from llmlab.pipeline.guardrails.decode import DEPTH, payloads
-from llmlab.pipeline.guardrails.normalise import Normalised, fold, normalise
+from llmlab.pipeline.guardrails.normalise import Normalised, letters, normalise
 
 KINDS = (
     "override",
@@ -48,8 +48,7 @@ _ALONE = 0.3
 _ENCODED = 0.5
 """Extra evidence: of a task in a document without a common word with it, or on a line of its own; of an attack that somebody encoded."""
 
-_WORD = re.compile(r"[^\W_]{2,}")
-_CONTENT = re.compile(r"[^\W\d_]{4,}")
+_WORD = re.compile("[a-z]{2,}")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[\n|]|$")
 _LONGEST = 400
 """Where a sentence ends that does not end (in characters)."""
@@ -76,10 +75,13 @@ class Rule:
     """The same in a document."""
     reason: str
     pattern: re.Pattern[str]
-    """Runs on the normalized text; with `source` on the text as it was sent."""
+    """Runs on the normalized text, or on the source."""
     words: frozenset[str]
     """The pattern is only tried where one of these words stands in the normalized text; where there are none, always."""
+    needs: tuple[str, ...]
+    """The pattern is only tried where one of these strings stands in the normalized text; where there are none, always."""
     source: bool
+    """Runs on the text as it was sent, where something invisible is in it."""
     sentence: bool
     """It is about a task in a sentence: the evidence grows where that stands apart from its document."""
     catch: str
@@ -101,6 +103,8 @@ class Hit(NamedTuple):
     start: int
     end: int
     reason: str
+    placed: bool
+    """Whether the offsets are those of the text as it was sent."""
 
 
 @cache
@@ -111,16 +115,18 @@ def rules() -> tuple[Rule, ...]:
     return tuple(_rule(macros, **row) for row in raw["rule"])
 
 
-def _rule(macros: dict[str, str], *, id: str, pattern: str, words: str = "", source: bool = False, **row: object) -> Rule:  # noqa: A002
+def _rule(macros: dict[str, str], *, id: str, pattern: str, words: str = "", needs: Sequence[str] = (), source: bool = False, **row: object) -> Rule:  # noqa: A002
     def expand(match: re.Match[str]) -> str:
         return f"(?:{macros[match[1]]})"
 
     for _ in range(2):
         pattern, words = re.sub("<([A-Z]+)>", expand, pattern), re.sub("<([A-Z]+)>", expand, words)
     if not source:
-        pattern = re.sub("[^\0-\x7f]", lambda char: fold(char[0]), pattern).replace(" ", r"\s")
+        pattern = re.sub("[^\0-\x7f]", lambda char: letters(char[0]), pattern).replace(" ", r"\s")
     fields: dict[str, object] = {"kind": id.partition(".")[0], "document": row["weight"], "sentence": False} | row
-    return Rule(id=id, pattern=re.compile(pattern), words=frozenset(_WORD.findall(fold(words))), source=source, **fields)  # type: ignore[arg-type]
+    needs = tuple(letters(need) for need in needs)
+    words_ = frozenset(_WORD.findall(words))
+    return Rule(id=id, pattern=re.compile(pattern), words=words_, needs=needs, source=source, **fields)  # type: ignore[arg-type]
 
 
 @cache
@@ -135,35 +141,47 @@ def _index() -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
 
 def hits(text: str, role: str = "user", *, depth: int = DEPTH) -> list[Hit]:
     """Return every rule that fires on `text` for a text of that role, in the order of the text, whatever its weight."""
-    plain, found = normalise(text), []
+    plain, found = _hits(text, role, depth)
+    return _placed(plain, found)
+
+
+def _hits(text: str, role: str, depth: int) -> tuple[Normalised, list[Hit]]:
+    """Return the hits, those of the rules for normalized text with offsets in that."""
+    plain = normalise(text)
+    words = _WORD.findall(plain.text)
     wakes, always = _index()
-    awake = {number for word in wakes.keys() & set(_WORD.findall(plain.text)) for number in wakes[word]}.union(always)
-    counts: Counter[str] = Counter()
+    awake = {number for word in wakes.keys() & set(words) for number in wakes[word]}.union(always)
+    found, counts = [], Counter[str]()
     for number in sorted(awake):
         rule = rules()[number]
         weight = rule.evidence(role)
-        if weight and not (rule.source and text.isascii() and not rule.pattern.pattern.isascii()):
-            for match in rule.pattern.finditer(text if rule.source else plain.text):
-                start, end = match.span()
-                evidence = weight
-                if rule.sentence and role == "document":
-                    counts = counts or Counter(word[:6] for word in _CONTENT.findall(plain.text))
-                    evidence, end = _in_context(weight, plain, start, end, counts)
-                if not rule.source:
-                    start, end = plain.span(start, end)
-                found.append(Hit(rule.id, rule.kind, evidence, start, end, rule.reason))
+        if not weight or not (plain.hides if rule.source else not rule.needs or any(need in plain.text for need in rule.needs)):
+            continue
+        for match in rule.pattern.finditer(text if rule.source else plain.text):
+            start, end = match.span()
+            evidence = weight
+            if rule.sentence and role == "document":
+                counts = counts or Counter(words)
+                evidence, end = _in_context(weight, plain.text, start, end, counts)
+            found.append(Hit(rule.id, rule.kind, evidence, start, end, rule.reason, rule.source))
     if depth:
         found += _decoded(text, role, depth)
-    return sorted(found, key=lambda hit: (hit.start, hit.end, hit.rule))
+    return plain, found
 
 
-def _in_context(weight: float, plain: Normalised, start: int, end: int, counts: Counter[str]) -> tuple[float, int]:
+def _placed(plain: Normalised, found: list[Hit]) -> list[Hit]:
+    """Return the hits with offsets in the text as it was sent, in its order."""
+    placed = [hit if hit.placed else hit._replace(**dict(zip(("start", "end"), plain.span(hit.start, hit.end), strict=True)), placed=True) for hit in found]
+    return sorted(placed, key=lambda hit: (hit.start, hit.end, hit.rule))
+
+
+def _in_context(weight: float, text: str, start: int, end: int, counts: Counter[str]) -> tuple[float, int]:
     """Return the evidence of the task that starts at `start`, and where its sentence ends (in the normalized text)."""
-    text = plain.text
     stop = _SENTENCE_END.search(text, end, start + _LONGEST)
     end = max(end, min(start + _LONGEST, len(text))) if stop is None else stop.start() if stop[0] in {"\n", "|"} else stop.end()
-    own = Counter(word[:6] for word in _CONTENT.findall(text, start, end) if word not in _COMMON)
-    if own and all(counts[word] <= n for word, n in own.items()):
+    own = Counter(_WORD.findall(text, start, end))
+    topic = [word for word in own if len(word) > 3 and word not in _COMMON]
+    if topic and not any(counts[form] > own[form] for word in topic for form in (word, f"{word}s", word.removesuffix("s"))):
         weight = 1 - (1 - weight) * (1 - _FOREIGN)
     before, after = text[max(0, start - 2) : start].rstrip(" ")[-1:], text[end : end + 2].lstrip(" ")[:1]
     if before in {"", "\n"} and after in {"", "\n"}:
@@ -174,11 +192,11 @@ def _in_context(weight: float, plain: Normalised, start: int, end: int, counts: 
 def _decoded(text: str, role: str, depth: int) -> Iterator[Hit]:
     """Yield a hit for every payload that holds an attack; it is worth more than the same in the open."""
     for payload in payloads(text):
-        inside = hits(payload.text, role, depth=depth - 1)
+        _, inside = _hits(payload.text, role, depth - 1)
         if inside:
             evidence = 1 - (1 - combined(inside)) * (1 - _ENCODED)
             reason = f"says in {payload.coding}: {max(inside, key=lambda hit: hit.evidence).reason}"
-            yield Hit(f"encoded.{payload.coding}", "encoded", evidence, payload.start, payload.end, reason)
+            yield Hit(f"encoded.{payload.coding}", "encoded", evidence, payload.start, payload.end, reason, True)
 
 
 def combined(found: list[Hit]) -> float:
@@ -211,11 +229,11 @@ class InjectionGuard(RuleGuard):
 
     def check(self, text: str, role: str = "user") -> list[Finding]:
         """Return everything that is suspicious in `text`, where it amounts to `threshold`; otherwise nothing."""
-        found = hits(text, role)
-        if not found or combined(found) < self.threshold:
+        plain, found = _hits(text, role, DEPTH)
+        if combined(found) < self.threshold:
             return []
-        return [Finding(hit.kind, hit.rule, hit.start, hit.end, hit.reason) for hit in found]
+        return [Finding(hit.kind, hit.rule, hit.start, hit.end, hit.reason) for hit in _placed(plain, found)]
 
     def score(self, text: str, role: str = "user") -> float:
         """Return how much speaks for an attack in `text`: 0 (nothing) to 1; see the module."""
-        return combined(hits(text, role))
+        return combined(_hits(text, role, DEPTH)[1])

@@ -23,6 +23,8 @@ _INVISIBLE = re.compile(
 """Zero-width and bidi controls, fillers, variation selectors, and the combining marks that can be heaped on any letter."""
 _TAGS = range(0xE0020, 0xE007F)
 """Tag characters: a hidden copy of ASCII."""
+_TAG_SIGNS = "".join(chr(0xE0000 + ord(char)) for char in " aeiounrst")
+"""Without any of these no words are hidden."""
 _ASIAN = range(0x3040, 0xD800)
 """Kana, ideographs and Hangul have no simpler form that a rule needs."""
 _LETTERS = ((0x1F150, 26), (0x1F170, 26), (0x1F1E6, 26))
@@ -39,7 +41,8 @@ _LEET = re.compile(r"(?<![\w$])[a-z]{0,12}[013457$][a-z][a-z0-9$]{2,24}(?![\w$])
 _LEET_LETTERS = str.maketrans("013457$", "oieasts")
 
 _SPACED = re.compile(r"(?<![a-z0-9])[a-z]([ \n.\-_*|/,+~·•])[a-z](?:\1[a-z])+(?![a-z0-9])")
-_BLANK = re.compile(r"\s{2,}")
+_SPACED_HINT = re.compile(r"[ \n.\-_*|/,+~·•][a-z][ \n.\-_*|/,+~·•][a-z](?![a-z])|^[a-z][ \n.\-_*|/,+~·•][a-z](?![a-z])")
+_BLANK = re.compile(r"\A\s+|\s{2,}|\s\Z")
 _ZERO = re.compile(f"{_GONE}+")
 
 
@@ -76,14 +79,16 @@ def _fold(code: int) -> str:
 _FOLD = _Fold()
 
 
+def letters(text: str) -> str:
+    """Return `text` in lower case without accents, each alphabet for itself; of the same length, as `fold`."""
+    return text.lower() if text.isascii() else text.translate(_FOLD)
+
+
 def fold(text: str) -> str:
     """Return `text` in plain lower-case letters, of the same length; "\\0" stands for what cannot be seen."""
-    if text.isascii():
-        text = text.lower()
-    else:
-        text = text.translate(_FOLD)
-        if _ALIEN.search(text):
-            text = _alike(text)
+    text = letters(text)
+    if not text.isascii() and _ALIEN.search(text):
+        text = _alike(text)
     return _LEET.sub(lambda match: match[0].translate(_LEET_LETTERS), text) if _LEET_HINT.search(text) else text
 
 
@@ -100,7 +105,14 @@ def _joined(match: re.Match[str]) -> str:
 
 
 def _blank(match: re.Match[str]) -> str:
+    if match.start() == 0 or match.end() == len(match.string):
+        return ""
     return "\n" if "\n" in match[0] else " "
+
+
+def _squeezed(text: str) -> str:
+    """Return `_BLANK.sub(_blank, text)`, faster."""
+    return "\n".join([line for line in [" ".join(line.split()) for line in text.split("\n")] if line])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +123,8 @@ class Normalised:
     """What rules read."""
     folded: str
     """Of the length of the original: the state before characters were taken away."""
+    hides: bool
+    """Whether there was something that people do not see."""
 
     @cached_property
     def origins(self) -> array[int]:
@@ -137,4 +151,7 @@ def normalise(text: str) -> Normalised:
     """
     folded = fold(text)
     plain = _ZERO.sub("", folded) if _GONE in folded else folded
-    return Normalised(text=_BLANK.sub(_blank, _SPACED.sub(_joined, plain)), folded=folded)
+    hides = plain is not folded or any(tag in text for tag in _TAG_SIGNS)
+    if _SPACED_HINT.search(plain):
+        plain = _SPACED.sub(_joined, plain)
+    return Normalised(text=_squeezed(plain), folded=folded, hides=hides)
