@@ -56,7 +56,7 @@ def _escapes(match: re.Match[str]) -> str:
 class _Coding(NamedTuple):
     name: str
     signs: tuple[str, ...]
-    """Where none of these stands, the pattern is not tried; none at all: always."""
+    """Where none of these stands, the pattern is not tried."""
     pattern: re.Pattern[str]
     read: Callable[[re.Match[str]], str]
 
@@ -64,8 +64,8 @@ class _Coding(NamedTuple):
 _CODINGS = (
     _Coding("binary", ("01",), re.compile(r"(?<![01])[01]{8}(?:\s?[01]{8}){5,}(?![01])"), _binary),
     # A text in ASCII starts with a byte from 20 to 7f, so this starts at a digit, which is rare in prose.
-    _Coding("hex", (), re.compile(r"(?<![0-9a-fA-F])[2-7][0-9a-fA-F](?:[\s:,]{0,2}(?:0x|\\x)?[0-9a-fA-F]{2}){9,}(?![0-9a-fA-F])"), _hex),
-    _Coding("base64", (), re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"), _base64),
+    _Coding("hex", ("",), re.compile(r"(?<![0-9a-fA-F])[2-7][0-9a-fA-F](?:[\s:,]{0,2}(?:0x|\\x)?[0-9a-fA-F]{2}){9,}(?![0-9a-fA-F])"), _hex),
+    _Coding("base64", ("",), re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"), _base64),
     _Coding("escapes", ("\\u", "&#x"), re.compile(r"(?:(?:\\u|&#x)[0-9a-fA-F]{2,4};?){6,}"), _escapes),
     _Coding("percent", ("%",), re.compile(r"(?<![\w%.~+-])(?:[\w.~+-]{0,24}%[0-9a-fA-F]{2}){3,}[\w.~+-]{0,24}"), _percent),
 )
@@ -85,6 +85,14 @@ def _readable(text: str) -> bool:
     return len(text) >= 6 and shown >= 0.95 * len(text) and words >= 0.7 * len(text)
 
 
+def _any(signs: tuple[str, ...], text: str) -> bool:
+    # A generator would take as long again.
+    for sign in signs:  # noqa: SIM110
+        if sign in text:
+            return True
+    return False
+
+
 def payloads(text: str) -> Iterator[Payload]:
     """Yield what `text` holds in another coding, kind by kind, at most `MOST` of them."""
     yield from itertools.islice(_payloads(text), MOST)
@@ -92,7 +100,7 @@ def payloads(text: str) -> Iterator[Payload]:
 
 def _payloads(text: str) -> Iterator[Payload]:
     for coding in _CODINGS:
-        if coding.signs and not any(sign in text for sign in coding.signs):
+        if not _any(coding.signs, text):
             continue
         for match in coding.pattern.finditer(text):
             try:
@@ -103,7 +111,7 @@ def _payloads(text: str) -> Iterator[Payload]:
                 yield Payload(coding.name, match.start(), match.end(), said)
     lower = text.lower()
     for name, signs, turn in _LINES:
-        if any(sign in lower for sign in signs):
+        if _any(signs, lower):
             for line in _LINE.finditer(text):
-                if any(sign in line[0].lower() for sign in signs):
+                if _any(signs, line[0].lower()):
                     yield Payload(name, line.start(), line.end(), turn(line[0]))

@@ -77,9 +77,9 @@ class Rule:
     pattern: re.Pattern[str]
     """Runs on the normalized text, or on the source."""
     words: frozenset[str]
-    """The pattern is only tried where one of these words stands in the normalized text; where there are none, always."""
+    """The pattern is only tried where one of these words stands in the normalized text, or one of `needs`."""
     needs: tuple[str, ...]
-    """The pattern is only tried where one of these strings stands in the normalized text; where there are none, always."""
+    """Strings in the normalized text, for what has no words."""
     source: bool
     """Runs on the text as it was sent, where something invisible is in it."""
     sentence: bool
@@ -129,14 +129,36 @@ def _rule(macros: dict[str, str], *, id: str, pattern: str, words: str = "", nee
     return Rule(id=id, pattern=re.compile(pattern), words=words_, needs=needs, source=source, **fields)  # type: ignore[arg-type]
 
 
+class _Index(NamedTuple):
+    """What wakes a rule (by its number)."""
+
+    words: dict[str, tuple[int, ...]]
+    needs: dict[str, tuple[int, ...]]
+    sources: tuple[int, ...]
+    """The rules that run on the source."""
+
+
 @cache
-def _index() -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
-    """Return the rules (by number) that each word wakes, and those that are always tried."""
-    wakes: dict[str, tuple[int, ...]] = {}
+def _index() -> _Index:
+    words: dict[str, tuple[int, ...]] = {}
+    needs: dict[str, tuple[int, ...]] = {}
     for number, rule in enumerate(rules()):
-        for word in rule.words:
-            wakes[word] = (*wakes.get(word, ()), number)
-    return wakes, tuple(number for number, rule in enumerate(rules()) if not rule.words)
+        for index, keys in ((words, sorted(rule.words)), (needs, rule.needs)):
+            for key in keys:
+                index[key] = (*index.get(key, ()), number)
+    return _Index(words, needs, tuple(number for number, rule in enumerate(rules()) if rule.source))
+
+
+def _awake(plain: Normalised, words: list[str]) -> list[int]:
+    """Return the numbers of the rules that are worth trying."""
+    index = _index()
+    awake = set(index.sources if plain.hides else ())
+    for word in index.words.keys() & set(words):
+        awake.update(index.words[word])
+    for need, numbers in index.needs.items():
+        if need in plain.text:
+            awake.update(numbers)
+    return sorted(awake)
 
 
 def hits(text: str, role: str = "user", *, depth: int = DEPTH) -> list[Hit]:
@@ -149,13 +171,11 @@ def _hits(text: str, role: str, depth: int) -> tuple[Normalised, list[Hit]]:
     """Return the hits, those of the rules for normalized text with offsets in that."""
     plain = normalise(text)
     words = _WORD.findall(plain.text)
-    wakes, always = _index()
-    awake = {number for word in wakes.keys() & set(words) for number in wakes[word]}.union(always)
     found, counts = [], Counter[str]()
-    for number in sorted(awake):
+    for number in _awake(plain, words):
         rule = rules()[number]
         weight = rule.evidence(role)
-        if not weight or not (plain.hides if rule.source else not rule.needs or any(need in plain.text for need in rule.needs)):
+        if not weight:
             continue
         for match in rule.pattern.finditer(text if rule.source else plain.text):
             start, end = match.span()
@@ -226,6 +246,7 @@ class InjectionGuard(RuleGuard):
         super().__post_init__()
         if isinstance(self.threshold, bool) or not isinstance(self.threshold, int | float) or not 0 < self.threshold <= 1:
             raise BadInput(f"InjectionGuard: threshold is above 0 and at most 1, not {self.threshold!r}")
+        _index()  # Reading the rules takes a while: not at the first question.
 
     def check(self, text: str, role: str = "user") -> list[Finding]:
         """Return everything that is suspicious in `text`, where it amounts to `threshold`; otherwise nothing."""

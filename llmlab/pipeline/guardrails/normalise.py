@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from array import array
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,7 +42,7 @@ _LEET = re.compile(r"(?<![\w$])[a-z]{0,12}[013457$][a-z][a-z0-9$]{2,24}(?![\w$])
 _LEET_LETTERS = str.maketrans("013457$", "oieasts")
 
 _SPACED = re.compile(r"(?<![a-z0-9])[a-z]([ \n.\-_*|/,+~·•])[a-z](?:\1[a-z])+(?![a-z0-9])")
-_SPACED_HINT = re.compile(r"[ \n.\-_*|/,+~·•][a-z][ \n.\-_*|/,+~·•][a-z](?![a-z])|^[a-z][ \n.\-_*|/,+~·•][a-z](?![a-z])")
+_SPACED_HINT = re.compile(r"[ \n.\-_*|/,+~·•][a-z][ \n.\-_*|/,+~·•][a-z](?![a-z])")
 _BLANK = re.compile(r"\A\s+|\s{2,}|\s\Z")
 _ZERO = re.compile(f"{_GONE}+")
 
@@ -100,6 +101,10 @@ def _alike(text: str) -> str:
     return _MIXED.sub(lambda match: match[0].translate(_ALIKE) if any("a" <= char <= "z" for char in match[0]) else match[0], text)
 
 
+def _nothing(match: re.Match[str]) -> str:
+    return ""
+
+
 def _joined(match: re.Match[str]) -> str:
     return match[0][::2]
 
@@ -115,6 +120,24 @@ def _squeezed(text: str) -> str:
     return "\n".join([line for line in [" ".join(line.split()) for line in text.split("\n")] if line])
 
 
+def _starts(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str, step: int = 1) -> tuple[list[int], list[int]]:
+    """Return where the pieces of `pattern.sub(replace, text)` begin, in the result and in `text`, in order.
+
+    Of a match that is replaced by k characters, every `step`th character is one of them, from the first on.
+    """
+    new, old, at, last = [0], [0], 0, 0
+    for match in pattern.finditer(text):
+        at += match.start() - last
+        for number in range(len(replace(match))):
+            new.append(at)
+            old.append(match.start() + number * step)
+            at += 1
+        last = match.end()
+        new.append(at)
+        old.append(last)
+    return new, old
+
+
 @dataclass(frozen=True, kw_only=True)
 class Normalised:
     """A normalized text that remembers where its characters come from."""
@@ -127,27 +150,30 @@ class Normalised:
     """Whether there was something that people do not see."""
 
     @cached_property
-    def origins(self) -> array[int]:
-        """For every character of `text`, the offset in the original of the (first) character that it stands for."""
-        text, at = self.folded, array("q", range(len(self.folded)))
-        for pattern, replace, step in ((_ZERO, lambda _: "", 1), (_SPACED, _joined, 2), (_BLANK, _blank, 1)):
-            kept, last = array("q"), 0
-            for match in pattern.finditer(text):
-                kept += at[last : match.start()]
-                kept += at[match.start() : match.end() : step][: len(replace(match))]
-                last = match.end()
-            at, text = kept + at[last:], pattern.sub(replace, text)
-        return at
+    def _maps(self) -> list[tuple[list[int], list[int]]]:
+        """The way from the folded text to the squeezed one, last step first."""
+        maps, text = [], self.folded
+        for pattern, replace, step in ((_ZERO, _nothing, 1), (_SPACED, _joined, 2), (_BLANK, _blank, 1)):
+            maps.append(_starts(pattern, replace, text, step))
+            text = pattern.sub(replace, text)
+        return maps[::-1]
+
+    def origin(self, offset: int) -> int:
+        """Return the offset in the original of the character at `offset` in `text`, or of the first that it stands for."""
+        for new, old in self._maps:
+            piece = bisect_right(new, offset) - 1
+            offset = old[piece] + offset - new[piece]
+        return offset
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the offsets in the original text for `text[start:end]`, which is not empty."""
-        return self.origins[start], self.origins[end - 1] + 1
+        return self.origin(start), self.origin(end - 1) + 1
 
 
 def normalise(text: str) -> Normalised:
     """Return `text` as rules read it: lower case, plain letters, nothing hidden, single spaces; see the module.
 
-    It is meant for looking, not for showing: accents are lost, and "4ever" becomes "aever".
+    It is meant for rules, not for people: accents are lost, and "4ever" becomes "aever".
     """
     folded = fold(text)
     plain = _ZERO.sub("", folded) if _GONE in folded else folded
