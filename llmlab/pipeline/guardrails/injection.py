@@ -13,6 +13,7 @@ Notebook: 02_guardrails.ipynb
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import tomllib
@@ -77,9 +78,11 @@ class Rule:
     pattern: re.Pattern[str]
     """Runs on the normalized text, or on the source."""
     words: frozenset[str]
-    """The pattern is only tried where one of these words stands in the normalized text, or one of `needs`."""
+    """The pattern is only tried on a text with one of these words, or one of `needs`."""
     needs: tuple[str, ...]
     """Strings in the normalized text, for what has no words."""
+    starts: bool
+    """A match starts with one of the words, so that it needs to be looked for nowhere else."""
     source: bool
     """Runs on the text as it was sent, where something invisible is in it."""
     sentence: bool
@@ -115,18 +118,18 @@ def rules() -> tuple[Rule, ...]:
     return tuple(_rule(macros, **row) for row in raw["rule"])
 
 
-def _rule(macros: dict[str, str], *, id: str, pattern: str, words: str = "", needs: Sequence[str] = (), source: bool = False, **row: object) -> Rule:  # noqa: A002
+def _rule(macros: dict[str, str], *, id: str, pattern: str, words: str = "", starts: str = "", needs: Sequence[str] = (), source: bool = False, **row: object) -> Rule:  # noqa: A002
     def expand(match: re.Match[str]) -> str:
         return f"(?:{macros[match[1]]})"
 
-    for _ in range(2):
-        pattern, words = re.sub("<([A-Z]+)>", expand, pattern), re.sub("<([A-Z]+)>", expand, words)
+    for _ in range(3):
+        pattern, words, starts = (re.sub("<([A-Z]+)>", expand, part) for part in (pattern, words, starts))
     if not source:
         pattern = re.sub("[^\0-\x7f]", lambda char: letters(char[0]), pattern).replace(" ", r"\s")
     fields: dict[str, object] = {"kind": id.partition(".")[0], "document": row["weight"], "sentence": False} | row
     needs = tuple(letters(need) for need in needs)
-    words_ = frozenset(_WORD.findall(words))
-    return Rule(id=id, pattern=re.compile(pattern), words=words_, needs=needs, source=source, **fields)  # type: ignore[arg-type]
+    fields |= {"words": frozenset(_WORD.findall(words or starts)), "needs": needs, "starts": bool(starts), "source": source}
+    return Rule(id=id, pattern=re.compile(pattern), **fields)  # type: ignore[arg-type]
 
 
 class _Index(NamedTuple):
@@ -172,12 +175,13 @@ def _hits(text: str, role: str, depth: int) -> tuple[Normalised, list[Hit]]:
     plain = normalise(text)
     words = _WORD.findall(plain.text)
     found, counts = [], Counter[str]()
+    places: dict[str, list[int]] = dict.fromkeys(words, [])
     for number in _awake(plain, words):
         rule = rules()[number]
         weight = rule.evidence(role)
         if not weight:
             continue
-        for match in rule.pattern.finditer(text if rule.source else plain.text):
+        for match in _starting(rule, plain.text, places) if rule.starts else rule.pattern.finditer(text if rule.source else plain.text):
             start, end = match.span()
             evidence = weight
             if rule.sentence and role == "document":
@@ -187,6 +191,26 @@ def _hits(text: str, role: str, depth: int) -> tuple[Normalised, list[Hit]]:
     if depth:
         found += _decoded(text, role, depth)
     return plain, found
+
+
+def _starting(rule: Rule, text: str, places: dict[str, list[int]]) -> Iterator[re.Match[str]]:
+    """Yield the matches of a rule at its words; `places` remembers where they stand."""
+    last = 0
+    for place in sorted(itertools.chain.from_iterable(_find(word, text, places) for word in places.keys() & rule.words)):
+        if place >= last and (match := rule.pattern.match(text, place)):
+            yield match
+            last = match.end()
+
+
+def _find(word: str, text: str, places: dict[str, list[int]]) -> list[int]:
+    if not places[word]:
+        found, at = [], text.find(word)
+        while at >= 0:
+            if not at or not "a" <= text[at - 1] <= "z":
+                found.append(at)
+            at = text.find(word, at + len(word))
+        places[word] = found
+    return places[word]
 
 
 def _placed(plain: Normalised, found: list[Hit]) -> list[Hit]:
