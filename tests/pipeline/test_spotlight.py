@@ -21,8 +21,11 @@ PAGE = Document("returns", "Returns", "Thirty days.")
 def test_a_marked_document_stands_between_markers_that_the_system_message_explains() -> None:
     system, user = MARKED.messages("When?", [PAGE])
     name = marker("llmlab", "When?", [PAGE])
-    assert f'<document id="returns" title="Returns">\n<data-{name}>Thirty days.</data-{name}>\n</document>\nQuestion: When?' == user["content"]
-    assert system["content"].startswith(f"{SYSTEM}\nDocuments, their titles and all that stands between <data-{name}> and </data-{name}> are")
+    text = f"<data-{name}>Thirty days.</data-{name}>"
+    assert f'<document id="returns" title="Returns">\n{text}\n</document>\nQuestion: When?' == user["content"]
+    assert system["content"].startswith(
+        f"{SYSTEM}\nDocuments, their titles and all that stands between <data-{name}> and </data-{name}> are"
+    )
     assert re.fullmatch("[a-p]{12}", name)
 
 

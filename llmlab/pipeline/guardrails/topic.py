@@ -129,10 +129,10 @@ class TopicGuard(RuleGuard):
 _WORDS = {
     "en": "the and is are of to in that it you my do does how what can i this with for not have was be when where why your please will",
     "de": "der die das und ist nicht ich wie kann mein meine mit ein eine zu den von für auf es wir sie haben wo warum bitte wird auch",
-    "fr": "le la les et est une des je vous pas pour dans que qui mon ma comment sur avec ce il nous où pourquoi peux du puis suis",
-    "es": "el los las y es una por para que no mi cómo como puedo con está del yo se dónde qué cuándo tengo muy pero hay su lo",
-    "it": "il gli e è una per che non mio mia come posso con sono del della di si dove quando perché ho questo questa lo nel",
-    "pt": "o os as e é uma para que não meu minha como posso com está do da em eu se onde quando por isso você tenho um ao",
+    "fr": "le la les et est une des je vous pas pour dans que qui mon ma comment combien quel de sur avec ce il nous où pourquoi peux",
+    "es": "el los las y es una por para que no mi cómo cuánto puedo de si con está del yo se dónde qué cuándo tengo muy pero hay su lo",
+    "it": "il gli e è una per che non mio mia come quanto se posso con sono del della di si dove quando perché ho questo questa lo nel",
+    "pt": "o os as e é uma para que não meu minha como quanto posso com está de se do da em eu se onde quando por isso você tenho um ao",
     "nl": "de het en is een niet ik mijn hoe kan met van voor op dat je wij zijn waar waarom wordt heb deze dit naar te er",
 }
 """The most common words of the languages in Latin script."""

@@ -88,13 +88,13 @@ def test_a_rule_says_what_is_wrong() -> None:
     assert ["link.host"] == [found.rule for found in LinkGuard().check("https://example.com")]
 
 
-PARTS = st.sampled_from(
-    ["http", "s", ":", "/", "//", "www", ".", "example", ".com", "evil", ".org", "@", " ", "(", ")", '"', "data", "java", "script:", "text/"]
-    + ["\\", "?", "x" * 45, ",", "ß", "<", "=", "https://example.com/", "https://evil.org/"]
-)
+PARTS = [
+    *("http", "s", ":", "/", "//", "www", ".", "example", ".com", "evil", ".org", "@", " ", "(", ")", '"', "data", "java", "script:"),
+    *("text/", "\\", "?", "x" * 45, ",", "ß", "<", "=", "https://example.com/", "https://evil.org/"),
+]
 
 
-@given(st.lists(PARTS, max_size=16))
+@given(st.lists(st.sampled_from(PARTS), max_size=16))
 def test_links_keep_the_promises_of_streaming(parts: list[str]) -> None:
     holds(GUARD, "".join(parts))
 

@@ -53,7 +53,10 @@ def test_the_help_desks_own_pages_are_no_refusals() -> None:
     assert [] == [found for page in documents() for found in RefusalGuard().check(page.text)]
 
 
-@given(st.lists(st.sampled_from(["I", " ", "we", "can", "'", "t", "cannot", " help with", "the documents ", "do not", " say", ".", "x" * 50])))
+PARTS = ["I", " ", "we", "can", "'", "t", "cannot", " help with", "the documents ", "do not", " say", ".", "x" * 50]
+
+
+@given(st.lists(st.sampled_from(PARTS)))
 def test_it_keeps_the_promises_of_streaming(parts: list[str]) -> None:
     holds(BOTH, "".join(parts))
 

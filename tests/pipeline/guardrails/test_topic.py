@@ -67,29 +67,57 @@ def test_what_is_no_topic_is_refused(fields: dict[str, Any], message: str) -> No
 # --- languages
 
 SAID = {
-    "en": ("How long does the delivery take?", "Can I send it back if the box is open?", "My machine does not turn on, what can I do?"),
-    "de": ("Wie lange dauert die Lieferung?", "Kann ich das Gerät zurückgeben?", "Meine Maschine geht nicht an, was kann ich tun?"),
-    "fr": ("Combien de temps prend la livraison ?", "Est-ce que je peux la renvoyer ?", "Ma machine ne marche pas, que puis-je faire ?"),
-    "es": ("¿Cuánto tarda la entrega de mi pedido?", "¿Puedo devolver el aparato si está abierto?", "Mi máquina no se enciende, ¿qué hago?"),
-    "it": ("Quanto tempo ci vuole per la consegna?", "Posso restituire la macchina se è aperta?", "La mia macchina non si accende."),
-    "pt": ("Quanto tempo demora para a entrega?", "Posso devolver a máquina se não gostar?", "A minha máquina não liga, o que faço?"),
-    "nl": ("Hoe lang duurt de levering van mijn machine?", "Kan ik het apparaat terugsturen?", "Mijn machine gaat niet aan, wat nu?"),
-    "ru": ("Сколько длится доставка?", "Можно ли вернуть Crumbwell 3?", "Что делать?"),
-    "el": ("Πόσο διαρκεί η παράδοση;",),
-    "he": ("כמה זמן לוקח המשלוח?",),
-    "ar": ("كم يستغرق التوصيل؟",),
-    "hi": ("डिलीवरी में कितना समय लगता है?",),
-    "th": ("จัดส่งใช้เวลานานเท่าไร",),
-    "ko": ("배송은 얼마나 걸리나요?",),
-    "ja": ("配送にはどのくらいかかりますか?",),
-    "zh": ("送货需要多长时间?",),
+    "en": (
+        "How long does the delivery take?|Can I send it back if the box is open?|My machine does not turn on, what can I do?"
+        "|Where is my parcel?|Is the kneading paddle dishwasher safe?|Tell me the warranty period please|Cancel subscription"
+        "|Do you ship to Norway?|Why is there a burning smell from my unit?"
+    ),
+    "de": (
+        "Wie lange dauert die Lieferung?|Kann ich das Gerät zurückgeben?|Meine Maschine geht nicht an, was kann ich tun?"
+        "|Wo ist mein Paket?|Gibt es eine Garantie auf den Motor?|Bitte stornieren Sie meine Bestellung|Warum riecht es verbrannt?"
+        "|Ist der Knethaken spülmaschinenfest?|Liefern Sie nach Norwegen?"
+    ),
+    "fr": (
+        "Combien de temps prend la livraison ?|Est-ce que je peux la renvoyer ?|Ma machine ne marche pas, que puis-je faire ?"
+        "|Où est mon colis ?|Y a-t-il une garantie sur le moteur ?|Veuillez annuler ma commande|Pourquoi ça sent le brûlé ?"
+        "|Livrez-vous en Norvège ?|Le pétrin passe-t-il au lave-vaisselle ?"
+    ),
+    "es": (
+        "¿Cuánto tarda la entrega de mi pedido?|¿Puedo devolver el aparato si está abierto?|Mi máquina no se enciende, ¿qué hago?"
+        "|¿Dónde está mi paquete?|¿Hay garantía para el motor?|Por favor, cancele mi pedido|¿Por qué huele a quemado?"
+        "|¿Envían a Noruega?|Quiero cambiar la contraseña de mi cuenta"
+    ),
+    "it": (
+        "Quanto tempo ci vuole per la consegna?|Posso restituire la macchina se è aperta?|La mia macchina non si accende."
+        "|Dov'è il mio pacco?|C'è una garanzia sul motore?|Per favore annullate il mio ordine|Perché c'è odore di bruciato?"
+        "|Spedite in Norvegia?|Voglio cambiare la password del mio account"
+    ),
+    "pt": (
+        "Quanto tempo demora para a entrega?|Posso devolver a máquina se não gostar?|A minha máquina não liga, o que faço?"
+        "|Onde está a minha encomenda?|Há garantia para o motor?|Por favor cancele o meu pedido|Porque cheira a queimado?"
+        "|Enviam para a Noruega?|Quero mudar a senha da minha conta"
+    ),
+    "nl": (
+        "Hoe lang duurt de levering van mijn machine?|Kan ik het apparaat terugsturen?|Mijn machine gaat niet aan, wat nu?"
+        "|Waar is mijn pakket?|Is er garantie op de motor?|Annuleer alstublieft mijn bestelling|Waarom ruikt het verbrand?"
+        "|Verzendt u naar Noorwegen?|Ik wil het wachtwoord van mijn account wijzigen"
+    ),
+    "ru": "Сколько длится доставка?|Можно ли вернуть Crumbwell 3?|Что делать?",
+    "el": "Πόσο διαρκεί η παράδοση;",
+    "he": "כמה זמן לוקח המשלוח?",
+    "ar": "كم يستغرق التوصيل؟",
+    "hi": "डिलीवरी में कितना समय लगता है?",
+    "th": "จัดส่งใช้เวลานานเท่าไร",
+    "ko": "배송은 얼마나 걸리나요?",
+    "ja": "配送にはどのくらいかかりますか?",
+    "zh": "送货需要多长时间?",
 }
 
 
 def test_a_language_is_told_by_script_and_common_words() -> None:
-    told = [(language, language_of(text)) for language, texts in SAID.items() for text in texts]
-    assert not [pair for pair in told if pair[1] not in ("", pair[0])]  # never another one
-    assert len([pair for pair in told if pair[0] == pair[1]]) >= 0.9 * len(told)
+    told = [(language, language_of(text)) for language, texts in SAID.items() for text in texts.split("|")]
+    assert not [pair for pair in told if pair[1] not in ("", pair[0])]  # never for another one
+    assert len([pair for pair in told if pair[0] == pair[1]]) >= 0.8 * len(told)
 
 
 def test_the_help_desk_speaks_english() -> None:
