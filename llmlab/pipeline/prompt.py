@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from llmlab.errors import BadInput
+from llmlab.pipeline import spotlight as defense
+from llmlab.pipeline.guardrails.base import Guard
+from llmlab.pipeline.guardrails.canary import CanaryGuard
 from llmlab.protocol.canonical import digest
 
 SYSTEM = """\
@@ -42,15 +45,24 @@ class Prompt:
     Args:
         system: Template of the system message; empty: there is none.
         user: Template of the user's message. Both see `question` and `documents` (each with id, title and text).
+        spotlight: Whether documents are marked as data: each text stands between markers that it cannot hold, tags in it are defused, and
+            the system message says what that means (spotlighting by delimiters: Hines et al. 2024, arXiv:2403.14720).
+        canary: Whether the system message holds a token that no answer has any business to hold: see `guards`.
+        key: Of the HMAC that markers and canaries are: in live serving, a secret of your own.
 
     Raises:
-        BadInput: A template is none, or uses a name that is not there.
+        BadInput: A template is none, or uses a name that is not there; a switch or the key is none.
     """
 
     system: str = SYSTEM
     user: str = USER
+    spotlight: bool = field(default=False, kw_only=True)
+    canary: bool = field(default=False, kw_only=True)
+    key: str = field(default="llmlab", kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.spotlight, bool) and isinstance(self.canary, bool) and isinstance(self.key, str) and self.key):
+            raise BadInput("Prompt: spotlight and canary are True or False, and key is a text that is not empty")
         for name, template in (("system", self.system), ("user", self.user)):
             if not isinstance(template, str):
                 raise BadInput(f"Prompt: {name} is the text of a template, not {type(template).__name__}")
@@ -58,8 +70,25 @@ class Prompt:
 
     @cached_property
     def version(self) -> str:
-        """Hash of both templates (8 hexadecimal digits)."""
-        return digest([self.system, self.user], size=4)
+        """Hash of both templates and of what the switches add to them (8 hexadecimal digits)."""
+        return digest([self.system, self.user, *self._rules], size=4)
+
+    @property
+    def _rules(self) -> list[str]:
+        return [rule for rule, there in ((defense.CANARY_RULE, self.canary), (defense.DATA_RULE, self.spotlight)) if there]
+
+    def canary_of(self, question: str) -> str:
+        """Return the canary of a request. It is the question's alone, so that leaving a document out does not change it."""
+        return defense.token(self.key, "canary", question)
+
+    def guards(self, question: str, documents: Iterable[Any] = ()) -> tuple[Guard, ...]:
+        """Return the guards of this one request's answer: one that blocks an answer with its canary, if there is one.
+
+        Args:
+            question: What the user asks.
+            documents: What it is answered from.
+        """
+        return (CanaryGuard(canary=self.canary_of(question)),) if self.canary else ()
 
     @cached_property
     def _templates(self) -> tuple[Any, Any]:
@@ -88,17 +117,19 @@ class Prompt:
         Raises:
             BadInput: A template cannot be filled in, a document has no text, or an earlier message has no role or content.
         """
-        values = {"question": question, "documents": as_documents(documents)}
+        given = as_documents(documents)
+        marker = defense.marker(self.key, question, given) if self.spotlight else ""
+        if marker:
+            given = tuple(Document(defense.plain(id_), defense.plain(title), defense.marked(text, marker)) for id_, title, text in given)
+        values = {"question": question, "documents": given}
         try:
             first, last = (template.render(values) for template in self._templates)
         except Exception as error:  # a template is a program: whatever it raises is its own
             raise BadInput(f"the prompt cannot be filled in: {error}; a document has id, title and text") from error
+        rules = [rule.format(marker=marker, canary=self.canary_of(question)) for rule in self._rules]
+        first = "\n".join(filter(None, (first, *rules)))
         start = [{"role": "system", "content": first}] if first else []
         return [*start, *as_messages(history), {"role": "user", "content": last}]
-
-    def guards(self, question: str, documents: Iterable[Any]) -> tuple[Any, ...]:
-        """Return the guards of this one answer."""
-        return ()
 
 
 def as_documents(given: Iterable[Any]) -> tuple[Document, ...]:

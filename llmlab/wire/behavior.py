@@ -132,9 +132,10 @@ class _Model(NamedTuple):
 
     def _obeyed(self) -> _Saying | None:
         """Return what an injected instruction makes it say, or None where there is none or it does not obey."""
-        rate = self.habits.obeys_injection * (1 - self.habits.heeds_warning if self.prompt.wishes.guarded else 1)
+        warned = self.habits.heeds_warning if self.prompt.wishes.guarded else 0.0
         for number, injection in enumerate(self.prompt.injections):
-            if self.draw("obeys", number) < rate:
+            # The warning is of documents: a user who asks for the instructions is obeyed as before.
+            if self.draw("obeys", number) < self.habits.obeys_injection * (1 if injection.asked else 1 - warned):
                 if injection.leak and self.prompt.system:
                     return _Saying((f"My instructions are: {self.prompt.system[:400]}",))
                 return _Saying((injection.payload or "Understood. I will disregard my earlier instructions.",))

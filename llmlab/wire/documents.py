@@ -11,6 +11,7 @@ from llmlab.wire.finding import Document
 _OPENED = re.compile(r"<((?:doc(?:ument)?|source|passage|article|context|snippet)[\w.:-]{0,64})((?:\s[^<>]*)?)>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""([\w-]{1,40})\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _BRACKETED = re.compile(r"^[ \t]*\[([\w][\w./:-]{0,63})\][ \t:]*(.*)$", re.MULTILINE)
+_MARKER = re.compile(r"</?data-[a-z]{8,24}>")
 _DEEPEST = 3
 _GAP = re.compile(r"\n[ \t]*\n")
 _INSTRUCTS = re.compile(r"\s*(?:you are|answer|use only|use nothing|reply|respond|please|always|never|only)\b", re.IGNORECASE)
@@ -32,7 +33,11 @@ def documents_in(text: str, *, plain: bool) -> tuple[list[Document], str]:
         text: A message.
         plain: Whether paragraphs without any mark may be documents too.
     """
-    for find in (_tagged, _bracketed, _headed):
+    found, rest = _tagged(text)
+    if found:
+        return found, rest
+    text = _MARKER.sub("", text)  # it says what a text is, and is no part of it
+    for find in (_bracketed, _headed):
         found, rest = find(text)
         if found:
             return found, rest

@@ -51,7 +51,10 @@ class Habits:
     obeys_injection: float = 0.25
     """Obeys instructions that stand in a document or question."""
     heeds_warning: float = 0.7
-    """How much of that a prompt takes away that says what is data and what is not."""
+    """How much of that a prompt takes away, for documents, that says what is data and what is not.
+
+    Less than was measured: Hines et al. 2024 (arXiv:2403.14720) saw spotlighting bring attacks from above 50 % to below 2 %.
+    """
     verbosity: float = 0.6
     """Adds a sentence that is not needed; half of it: a polite last one."""
     reasoning_tokens: int = 0

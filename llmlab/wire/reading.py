@@ -96,6 +96,8 @@ class Injection(NamedTuple):
     """What it wants said; empty if it wants something else."""
     leak: bool
     """Whether it wants the system prompt."""
+    asked: bool = False
+    """Whether the user says it, and no document."""
 
 
 class Prompt(NamedTuple):
@@ -209,12 +211,13 @@ def _example(text: str) -> Any:
 
 
 def _injections(documents: tuple[Document, ...], question: str) -> Iterator[Injection]:
-    for pattern, text in [*((_SMUGGLED_IN_DOCUMENT, document.text) for document in documents), (_SMUGGLED, question)]:
+    given = [*((_SMUGGLED_IN_DOCUMENT, document.text, False) for document in documents), (_SMUGGLED, question, True)]
+    for pattern, text, asked in given:
         parts = sentences(text) if pattern.search(text) else ()
         for part, after in zip_longest(parts, parts[1:], fillvalue=""):
             if pattern.search(part):
                 payload = _PAYLOAD.search(part) or _PAYLOAD.search(after)
-                yield Injection(payload[1].strip() if payload else "", bool(_LEAK.search(part)))
+                yield Injection(payload[1].strip() if payload else "", bool(_LEAK.search(part)), asked)
                 break
 
 

@@ -32,6 +32,8 @@ def test_tagged_documents_have_an_id_and_a_title() -> None:
         f"[fees]: T\n{FEES}\n\nQuestion: How much?",
         f"[fees] T\n{FEES}\nQuestion: How much?",
         f"[fees] T\n\n{FEES}\n\nHow much?",
+        f'<document id="fees" title="T"><data-abcdefghijkl>{FEES}</data-abcdefghijkl></document>',
+        f"[fees] T\n<data-abcdefghijkl>{FEES}</data-abcdefghijkl>\n\nHow much?",
     ],
 )
 def test_apps_write_documents_in_many_ways(text: str) -> None:

@@ -54,11 +54,114 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[\n|]|$")
 _LONGEST = 400
 """Where a sentence ends that does not end (in characters)."""
 _COMMON = frozenset(
-    "about after also another anything because been before being best between both came can't come could days does doing done each even"
-    " every everything find from full give good have having help here into just know last like list make many more most much must need next"
-    " only other over please provide recent same short should show some such tell than thank thanks that their them then there these they"
-    " thing things think this those through time used using very want ways week well were what when where which while will with without"
-    " work would write year years you're your reply response answer output message following".split()
+    [
+        "about",
+        "after",
+        "also",
+        "another",
+        "anything",
+        "because",
+        "been",
+        "before",
+        "being",
+        "best",
+        "between",
+        "both",
+        "came",
+        "can't",
+        "come",
+        "could",
+        "days",
+        "does",
+        "doing",
+        "done",
+        "each",
+        "even",
+        "every",
+        "everything",
+        "find",
+        "from",
+        "full",
+        "give",
+        "good",
+        "have",
+        "having",
+        "help",
+        "here",
+        "into",
+        "just",
+        "know",
+        "last",
+        "like",
+        "list",
+        "make",
+        "many",
+        "more",
+        "most",
+        "much",
+        "must",
+        "need",
+        "next",
+        "only",
+        "other",
+        "over",
+        "please",
+        "provide",
+        "recent",
+        "same",
+        "short",
+        "should",
+        "show",
+        "some",
+        "such",
+        "tell",
+        "than",
+        "thank",
+        "thanks",
+        "that",
+        "their",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "thing",
+        "things",
+        "think",
+        "this",
+        "those",
+        "through",
+        "time",
+        "used",
+        "using",
+        "very",
+        "want",
+        "ways",
+        "week",
+        "well",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "will",
+        "with",
+        "without",
+        "work",
+        "would",
+        "write",
+        "year",
+        "years",
+        "you're",
+        "your",
+        "reply",
+        "response",
+        "answer",
+        "output",
+        "message",
+        "following",
+    ]
 )
 """Words that say nothing of a topic."""
 
@@ -118,7 +221,17 @@ def rules() -> tuple[Rule, ...]:
     return tuple(_rule(macros, **row) for row in raw["rule"])
 
 
-def _rule(macros: dict[str, str], *, id: str, pattern: str, words: str = "", starts: str = "", needs: Sequence[str] = (), source: bool = False, **row: object) -> Rule:  # noqa: A002
+def _rule(
+    macros: dict[str, str],
+    *,
+    id: str,
+    pattern: str,
+    words: str = "",
+    starts: str = "",
+    needs: Sequence[str] = (),
+    source: bool = False,
+    **row: object,
+) -> Rule:  # noqa: A002
     def expand(match: re.Match[str]) -> str:
         return f"(?:{macros[match[1]]})"
 
@@ -215,7 +328,10 @@ def _find(word: str, text: str, places: dict[str, list[int]]) -> list[int]:
 
 def _placed(plain: Normalised, found: list[Hit]) -> list[Hit]:
     """Return the hits with offsets in the text as it was sent, in its order."""
-    placed = [hit if hit.placed else hit._replace(**dict(zip(("start", "end"), plain.span(hit.start, hit.end), strict=True)), placed=True) for hit in found]
+    placed = [
+        hit if hit.placed else hit._replace(**dict(zip(("start", "end"), plain.span(hit.start, hit.end), strict=True)), placed=True)
+        for hit in found
+    ]
     return sorted(placed, key=lambda hit: (hit.start, hit.end, hit.rule))
 
 

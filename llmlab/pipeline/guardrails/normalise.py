@@ -30,7 +30,13 @@ _ASIAN = range(0x3040, 0xD800)
 """Kana, ideographs and Hangul have no simpler form that a rule needs."""
 _LETTERS = ((0x1F150, 26), (0x1F170, 26), (0x1F1E6, 26))
 """Where further alphabets of symbols start: white on black circles and squares, regional indicators."""
-_PLAIN = dict(zip("‘’‚‛′“”„″«»‐‑‒–—−…\u2028\u2029ıłøđɑɡɩᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "'''''\"\"\"\"\"\"------.\n\nilodagiabcdefghijklmnoprstuvwyz", strict=True))
+_PLAIN = dict(
+    zip(
+        "‘’‚‛′“”„″«»‐‑‒–—−…\u2028\u2029ıłøđɑɡɩᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ",
+        '\'\'\'\'\'""""""------.\n\nilodagiabcdefghijklmnoprstuvwyz',
+        strict=True,
+    )
+)
 
 _ALIEN = re.compile("[\u0370-\u052f\u0561-\u0587]")
 _MIXED = re.compile("[a-z\u0370-\u052f\u0561-\u0587]{2,64}")

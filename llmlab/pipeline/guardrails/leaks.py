@@ -1,0 +1,66 @@
+"""The guard of leaks: personal data in the answer that was not in the request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from llmlab.errors import BadInput
+from llmlab.pipeline.answer import Finding
+from llmlab.pipeline.guardrails.base import RuleGuard, Streaming
+
+_DIGITS = 9
+"""The last digits that tell two long numbers apart, whether they are written with a country's code or not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakGuard(RuleGuard):
+    """Lets a detector look at the answer, and reports what does not occur in the request: question, documents, history.
+
+    Values are compared without case, spaces and punctuation; of numbers of more than 9 digits, the last 9 count. So a customer may be told
+    their own address, and nobody else's. Without a request all counts as leaked.
+
+    Raises:
+        BadInput: The detector cannot look at an answer while it comes.
+    """
+
+    detector: Any
+    """A guard with `check` and `open_from`, as in `PIIGuard()`; its action does not matter."""
+    request: tuple[str, ...] = field(default=(), repr=False)
+    """What was said, normalized: see `for_request`."""
+    roles: tuple[str, ...] = ("assistant",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.detector, type) or not isinstance(self.detector, Streaming):
+            raise BadInput(f"LeakGuard: the detector is a guard with check and open_from, and {self.detector!r} is none")
+
+    def for_request(self, question: str, documents: Iterable[Any] = (), history: Iterable[Mapping[str, str]] = ()) -> LeakGuard:
+        """Return the guard of one request.
+
+        Args:
+            question: What the user asks.
+            documents: What it is answered from, each with title and text.
+            history: Earlier messages (role and content).
+        """
+        said = [question, *(part for document in documents for part in (document.title, document.text))]
+        said += [message["content"] for message in history]
+        return replace(self, request=tuple(map(_bare, said)))
+
+    def check(self, text: str, role: str = "assistant") -> list[Finding]:
+        """Return what the detector finds in `text` and the request does not hold."""
+        found = self.detector.check(text, role=role)
+        return [finding for finding in found if not self._said(_bare(text[finding.start : finding.end]))]
+
+    def open_from(self, text: str) -> int:
+        """Return where the detector may still find something."""
+        return int(self.detector.open_from(text))
+
+    def _said(self, value: str) -> bool:
+        part = value[-_DIGITS:] if value.isdecimal() else value
+        return bool(part) and any(part in text for text in self.request)
+
+
+def _bare(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))

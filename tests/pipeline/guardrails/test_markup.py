@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmlab.data.help_desk import documents
+from llmlab.pipeline.guardrails import FormatGuard
+
+from .streaming_law import holds
+
+GUARD = FormatGuard()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a <script>alert(1)</script>", [("format.script", "<script>"), ("format.script", "</script>")]),
+        ('<IMG src="x" onerror=1>', [("format.img", '<IMG src="x" onerror=1>')]),
+        ("<svg/onload=x>", [("format.svg", "<svg/onload=x>")]),
+        ("<!-- x -->", [("format.markup", "<!-- x -->")]),
+        ("<!DOCTYPE html>", [("format.markup", "<!DOCTYPE html>")]),
+        ("<img src=x", [("format.img", "<img src=x")]),
+        ("<a " + "x" * 200 + ">", [("format.a", "<a " + "x" * 107)]),
+        ("\x1b[31m red", [("format.control", "\x1b")]),
+        ("a\u202eb", [("format.control", "\u202e")]),
+        ("1 < 2, x <y, a <- b, <https://example.com>, <3, <scripted>, <b\tin a row\n\r\n"[:50], []),
+        ("", []),
+    ],
+)
+def test_tags_and_control_characters_are_found(text: str, expected: list[tuple[str, str]]) -> None:
+    assert expected == [(found.rule, text[found.start : found.end]) for found in GUARD.check(text)]
+
+
+def test_the_help_desks_own_pages_are_plain() -> None:
+    assert [] == [found for page in documents() for found in GUARD.check(page.text)]
+
+
+PARTS = ["<", "/", "script", "a", " ", ">", "x" * 55, "!--", "!doc", "type ", "?xml", "-", "\x1b", "b"]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=16))
+def test_it_keeps_the_promises_of_streaming(parts: list[str]) -> None:
+    holds(GUARD, "".join(parts))
+
+
+def test_a_less_than_sign_is_released_when_it_is_no_tag() -> None:
+    assert [2, 3, 5] == [GUARD.open_from(text) for text in ("1 <", "1<2", "1 <xy")[:2]] + [GUARD.open_from("1 < 2")]
+
+
+@pytest.mark.parametrize("text", ["<" * 200_000, "<a " * 50_000, "\x00" * 200_000])
+def test_a_long_text_is_no_trouble(text: str) -> None:
+    assert GUARD.open_from(text) >= len(text) - 120
+    GUARD.check(text)
