@@ -216,7 +216,7 @@ def threshold_for(
 
 def _tested(cases: Sequence[_Case], risk: float, error: float) -> tuple[float, int]:
     """Return the lowest threshold whose risk is at most `risk` with probability 1 - error, and how many answers it was tested on."""
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
     n, starts = sum(case.score > -math.inf for case in cases), 1
     while least_answers(1 - risk, 1 - error / (starts + 1)) << starts <= n:
@@ -228,7 +228,7 @@ def _tested(cases: Sequence[_Case], risk: float, error: float) -> tuple[float, i
         while waiting and waiting[0] <= answers.size:
             level += share
             waiting.pop(0)
-        if level and binom.cdf(answers.hits, answers.size, risk) <= level * (1 + 1e-9):
+        if level and bdtr(answers.hits, answers.size, risk) <= level * (1 + 1e-9):
             found = threshold, answers.size
         else:
             level = 0.0

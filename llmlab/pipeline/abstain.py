@@ -1,0 +1,115 @@
+"""Abstention: "I don't know" as an outcome of its own, and what the user is told instead of an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from llmlab.data.help_desk import normalize, says_dont_know
+from llmlab.errors import BadInput
+from llmlab.pipeline.guardrails.refusal import RefusalGuard
+from llmlab.pipeline.prompt import Document
+
+LONGEST_ADMISSION = 1000
+"""What is longer (in characters) says more than that it does not know."""
+_QUESTION_CHARACTERS, _TITLE_CHARACTERS = 200, 80
+_ADMISSIONS = RefusalGuard(kinds=("abstention",))
+_MENTIONED = re.compile(r'"[^"]*"(?:(?:, | and )"[^"]*")*|\[[^\[\]]*\]')
+"""What is mentioned, not said: quotes and citations."""
+_NEW = re.compile(
+    r"(?<=[.!?])\s+|[;:\n()]+|\s-+\s|,?\s\b(?:but|however|though|although|yet|because)\b,?"
+    r"|\sand\s(?=(?:it|you|we|they|there|this|that|these|i|the|a|our|your|all|most|each|every)\b)"
+)
+"""Where something new may be said."""
+_LED = re.compile(
+    r"(?:according to|as|based on|from|given|how|if|no|nor|or|what|when|where|whether|who|why|are|can|does|do|has|is|was|will)\b.*"
+)
+"""How the part of a sentence begins that goes on with it, after a comma or before one."""
+_ADMITS = re.compile(r"\bnot able to (?:find|locate|tell|say|determine|confirm)\b|\b(?:find|found|hold) (?:no|nothing)\b|\bnothing about\b")
+"""Wordings that neither the help desk's grader nor the guard of refusals has."""
+_RHETORICAL = re.compile(r"\b(?:know|sure|certain) (?:if|whether) you(?:'re| are)? (?:know|knew|aware|reali|notice|saw|heard|read)")
+_SOMEBODY = r"(?:contact|ask|reach|call|chat with|email|write to|get in touch|speak|talk|check with|turn to)\b.*"
+_IDLE = re.compile(
+    r"(?:i'm |i am |we're |we are |so |very )*(?:sorry|afraid|unfortunately|apolog\w+)\b[\w' ]*|(?:many )?thank\w*\b[\w' ]*"
+    r"|(?:good|great) question|happy to help|in short|here is what applies|i hope [\w' ]+|if [\w' ]+"
+    rf"|(?:please |feel free to |you (?:can |could |may |might |want to )+|i(?: would|'d)? (?:suggest|recommend)(?: that)? (?:you )?)*{_SOMEBODY}"
+    r"|(?:please |could you |can you )*(?:let me know|tell me|rephrase|give me|share more|provide more)\b.*"
+    r"|(?:i|we)(?: can| could| will|'ll|'d| would| gladly| be| happy| glad| to| try)+ "
+    r"(?:ask|check|connect|find out|forward|hand|help|look|pass|try)\b.*|(?:i looked at|i had no documents)\b.*"
+)
+"""What says nothing of the matter: apologies, thanks, offers."""
+
+
+def says_unknown(text: str) -> bool:
+    """Return whether an answer admits that it does not know, and claims nothing beside it. In English, by its wording.
+
+    It is read clause by clause: at least one admits ("I could not find this"), and each of the others is idle ("I'm sorry", "please
+    contact us"). So "I don't know if you knew, but it is 2 years" is an answer, and so is "I'm not sure, but I think it is 2 years". An
+    offer with a number in it is a claim: "call 555-0100". A doubtful clause counts as a claim.
+    """
+    if len(text) > LONGEST_ADMISSION:
+        return False
+    admitted = False
+    plain = "\n".join(map(normalize, text.replace("\u2014", " \n").splitlines()))
+    for sentence in _NEW.split(_MENTIONED.sub("", plain)):
+        parts = [part.strip(" .!?") for part in sentence.split(", ")]
+        for part in filter(None, parts):
+            if _admits(part):
+                admitted = True
+            elif re.search(r"\d", part) or not (_IDLE.fullmatch(part) or (len(parts) > 1 and _LED.match(part))):
+                return False
+    return admitted
+
+
+def _admits(clause: str) -> bool:
+    wording = says_dont_know(clause) or _ADMITS.search(clause) or _ADMISSIONS.check(clause)
+    return bool(wording) and not _RHETORICAL.search(clause)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abstain:
+    """What the user is told where there is no answer: that, what was looked at, and what can be done instead.
+
+    Raises:
+        BadInput: The message says nothing, a text is none, or `show` is no switch.
+    """
+
+    message: str = "I don't know: I could not find an answer to this that our documents support."
+    """What the user is told first."""
+    offer: str = 'I can hand your question to a colleague: "{question}"'
+    """What is offered instead; `{question}` is what was asked, on one line and cut to 200 characters. Empty: nothing is."""
+    show: bool = True
+    """Whether it names the documents that were looked at."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.message, str) or not self.message.strip():
+            raise BadInput(f"Abstain: message is what the user is told, not {self.message!r}")
+        if not isinstance(self.offer, str):
+            raise BadInput(f"Abstain: offer is a text, or empty, not {self.offer!r}")
+        if names := set(re.findall(r"\{([^{}]*)\}", self.message + self.offer)) - {"question"}:
+            raise BadInput(f"Abstain: the texts may use {{question}}, not {{{min(names)}}}")
+        if not isinstance(self.show, bool):
+            raise BadInput(f"Abstain: show is True or False, not {self.show!r}")
+
+    def words(self, question: str, documents: Iterable[Document] = ()) -> str:
+        """Return the text for the user.
+
+        Args:
+            question: As the user asked it.
+            documents: What was looked at, nearest first.
+        """
+        parts = [self.message]
+        if self.show:
+            titles = list(dict.fromkeys(_quoted(page.title or page.id, _TITLE_CHARACTERS) for page in documents))
+            *others, last = [f'"{title}"' for title in titles] or [""]
+            listed = f"{', '.join(others)} and {last}" if others else last
+            parts.append(f"I looked at {listed}." if last else "I had no documents to look at.")
+        parts.append(self.offer)
+        return " ".join(part for part in parts if part).replace("{question}", _quoted(question, _QUESTION_CHARACTERS))
+
+
+def _quoted(text: str, most: int) -> str:
+    """Return a text as it can stand in double quotes: on one line, without any of its own, and cut."""
+    line = " ".join(text.replace('"', "'").split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."
