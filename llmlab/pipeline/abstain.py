@@ -26,14 +26,18 @@ _LED = re.compile(
     r"(?:according to|as|based on|from|given|how|if|no|nor|or|what|when|where|whether|who|why|are|can|does|do|has|is|was|will)\b.*"
 )
 """How the part of a sentence begins that goes on with it, after a comma or before one."""
-_ADMITS = re.compile(r"\bnot able to (?:find|locate|tell|say|determine|confirm)\b|\b(?:find|found|hold) (?:no|nothing)\b|\bnothing about\b")
+_ADMITS = re.compile(
+    r"\b(?:can|could) not (?:say|tell)\b|\bnot able to (?:find|locate|tell|say|determine|confirm)\b"
+    r"|\b(?:find|found|hold) (?:no|nothing)\b|\bnothing about\b"
+)
 """Wordings that neither the help desk's grader nor the guard of refusals has."""
 _RHETORICAL = re.compile(r"\b(?:know|sure|certain) (?:if|whether) you(?:'re| are)? (?:know|knew|aware|reali|notice|saw|heard|read)")
 _SOMEBODY = r"(?:contact|ask|reach|call|chat with|email|write to|get in touch|speak|talk|check with|turn to)\b.*"
 _IDLE = re.compile(
     r"(?:i'm |i am |we're |we are |so |very )*(?:sorry|afraid|unfortunately|apolog\w+)\b[\w' ]*|(?:many )?thank\w*\b[\w' ]*"
     r"|(?:good|great) question|happy to help|in short|here is what applies|i hope [\w' ]+|if [\w' ]+"
-    rf"|(?:please |feel free to |you (?:can |could |may |might |want to )+|i(?: would|'d)? (?:suggest|recommend)(?: that)? (?:you )?)*{_SOMEBODY}"
+    r"|(?:please |feel free to |you (?:can |could |may |might |want to )+"
+    rf"|i(?: would|'d)? (?:suggest|recommend)(?: that)? (?:you )?)*{_SOMEBODY}"
     r"|(?:please |could you |can you )*(?:let me know|tell me|rephrase|give me|share more|provide more)\b.*"
     r"|(?:i|we)(?: can| could| will|'ll|'d| would| gladly| be| happy| glad| to| try)+ "
     r"(?:ask|check|connect|find out|forward|hand|help|look|pass|try)\b.*|(?:i looked at|i had no documents)\b.*"
