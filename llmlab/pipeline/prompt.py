@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from llmlab.errors import BadInput
@@ -54,28 +54,12 @@ class Prompt:
         for name, template in (("system", self.system), ("user", self.user)):
             if not isinstance(template, str):
                 raise BadInput(f"Prompt: {name} is the text of a template, not {type(template).__name__}")
-        _ = self._templates
+        _compiled(self.system, self.user)
 
     @cached_property
     def version(self) -> str:
         """Hash of both templates (8 hexadecimal digits)."""
         return digest([self.system, self.user], size=4)
-
-    @cached_property
-    def _templates(self) -> tuple[Any, Any]:
-        from jinja2 import StrictUndefined, TemplateError
-        from jinja2.meta import find_undeclared_variables
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
-        try:
-            used = [find_undeclared_variables(environment.parse(template)) for template in (self.system, self.user)]
-            system, user = environment.from_string(self.system), environment.from_string(self.user)
-        except TemplateError as error:
-            raise BadInput(f"the prompt is no valid template: {error}") from error
-        if unknown := sorted(set().union(*used) - {*_VALUES, *environment.globals}):
-            raise BadInput(f"the prompt uses {', '.join(unknown)}, and there is: {', '.join(_VALUES)}")
-        return system, user
 
     def messages(self, question: str, documents: Iterable[Any] = (), history: Iterable[Mapping[str, str]] = ()) -> list[dict[str, str]]:
         """Return the chat messages for a question.
@@ -90,11 +74,29 @@ class Prompt:
         """
         values = {"question": question, "documents": as_documents(documents)}
         try:
-            first, last = (template.render(values) for template in self._templates)
+            first, last = (template.render(values) for template in _compiled(self.system, self.user))
         except Exception as error:  # a template is a program: whatever it raises is its own
             raise BadInput(f"the prompt cannot be filled in: {error}; a document has id, title and text") from error
         start = [{"role": "system", "content": first}] if first else []
         return [*start, *_as_messages(history), {"role": "user", "content": last}]
+
+
+@lru_cache(maxsize=64)
+def _compiled(*templates: str) -> tuple[Any, ...]:
+    """Return the templates, compiled once: that takes as long as thirty questions."""
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.meta import find_undeclared_variables
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+    try:
+        used = [find_undeclared_variables(environment.parse(template)) for template in templates]
+        compiled = tuple(environment.from_string(template) for template in templates)
+    except TemplateError as error:
+        raise BadInput(f"the prompt is no valid template: {error}") from error
+    if unknown := sorted(set().union(*used) - {*_VALUES, *environment.globals}):
+        raise BadInput(f"the prompt uses {', '.join(unknown)}, and there is: {', '.join(_VALUES)}")
+    return compiled
 
 
 def as_documents(given: Iterable[Any]) -> tuple[Document, ...]:
