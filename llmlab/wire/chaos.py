@@ -67,6 +67,11 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
     Raises:
         BadInput: Two faults share a name, or something is no fault, or `inner` no transport.
 
+    Attributes:
+        journal: What was injected into which request, when.
+        keeps: Of a longer journal, the oldest lines are dropped; at least so many of the newest stay. None: all. `serve` sets it.
+        dropped: How many lines were.
+
     Notebook: 00_start_here.ipynb
     """
 
@@ -86,12 +91,15 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         self._timed = any(isinstance(fault, Latency) for fault in faults)
         self._stamper = Stamper()
         self.journal: list[Injection] = []
+        self.keeps: int | None = None
+        self.dropped = 0
         self._memory: dict[str, Any] = {}
         self._began: float | None = None
 
     def reset(self) -> None:
         """Forget the journal and what was counted, charged and remembered; the next request is the first."""
         self.journal.clear()
+        self.dropped = 0
         self._stamper.reset()
         self._memory.clear()
         self._began = None
@@ -116,7 +124,7 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
                 if plan.waits_for_reply:
                     plan.told[fault.name] = line
                 else:
-                    self.journal.append(line)
+                    self._write(line)
         if self._timed and not timed_outside:
             times = plan is not None and plan.timed and plan.timing.first_at is not None
             request.extensions = {**request.extensions, TIMED: self if times else None}
@@ -126,7 +134,13 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         """Write into the journal that the fault `name` has changed the reply, once."""
         line = plan.told.pop(name, None)
         if line is not None:
-            self.journal.append(line._replace(at=now, effect=effect or line.effect))
+            self._write(line._replace(at=now, effect=effect or line.effect))
+
+    def _write(self, line: Injection) -> None:
+        self.journal.append(line)
+        if self.keeps is not None and len(self.journal) >= 2 * self.keeps:  # rarely, for all lines behind move up
+            self.dropped += self.keeps
+            del self.journal[: self.keeps]
 
     def _opened(self, plan: Plan, response: httpx2.Response, now: float) -> tuple[Whole, list[Spoil]]:
         """Return the head of a stream as it is delivered, and what acts on its pieces."""
