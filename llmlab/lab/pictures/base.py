@@ -6,7 +6,7 @@ import io
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ COLORS = {"in time": BLUE, "slow": VERMILION, "failed": BLACK}
 MARKERS = {"in time": "o", "slow": "^", "failed": "X"}
 GLYPHS = {"in time": "\u25cf", "slow": "\u25b2", "failed": "\u2716"}
 """The markers as text, for keys."""
+DASHED: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3))}
+"""The line of an objective."""
 ON_WHITE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 """The box of a text that stands on lines."""
 WAITS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -145,32 +147,38 @@ def percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %"
 
 
-def key(picture: Picture, left: float, bottom: float, entries: Sequence[tuple[str, str, str]]) -> None:
-    """Say what the colors mean, in one line.
+def key(
+    picture: Picture, left: float, bottom: float, found: Iterable[str], slow_seconds: float, glyphs: Mapping[str, str] = GLYPHS
+) -> None:
+    """Say what the colors of outcomes mean, in one line.
 
     Args:
         picture: Where.
         left: Where the line begins (in inches).
         bottom: At what height its middle is (in inches).
-        entries: Glyph, color and word of each.
+        found: Outcomes; "failed" is left out where there is none.
+        slow_seconds: Where the slow ones begin (in seconds).
+        glyphs: Of each outcome.
     """
-    for glyph, color, word in entries:
-        picture.write(left, bottom, glyph, color=color, fontsize=FONT_POINTS + 2)
+    words = {"in time": f"first word within {slow_seconds:g} s", "slow": "later"}
+    for outcome, word in {**words, **({"failed": "failed"} if "failed" in found else {})}.items():
+        picture.write(left, bottom, glyphs[outcome], color=COLORS[outcome], fontsize=FONT_POINTS + 2)
         picture.write(left + 0.2, bottom, word)
         left += 0.2 + width_of(word) + 0.3
 
 
-def outcome_words(slow_seconds: float) -> dict[str, str]:
-    """Return each outcome in words."""
-    return {"in time": f"first word within {slow_seconds:g} s", "slow": "later", "failed": "failed"}
-
-
-def bare(axes: Axes) -> None:
-    """Leave of the frame only the bottom."""
-    for side in ("top", "left", "right"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#9A9A9A")
+def bare(axes: Axes, *shown: str) -> None:
+    """Leave of the frame only the bottom and the sides that are `shown`."""
+    for side, spine in axes.spines.items():
+        spine.set(visible=side in ("bottom", *shown), color="#9A9A9A")
     axes.tick_params(labelsize=FONT_POINTS, labelcolor=INK, color="#9A9A9A", length=3)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set(fontsize=FONT_POINTS, color=INK)
+
+
+def say(axes: Axes, x: float, y: float, words: str, **look: Any) -> None:
+    """Write words at a place on the axes."""
+    axes.text(x, y, words, **{**plain(), **look})
 
 
 def wait_ticks(low: float, high: float) -> tuple[list[float], list[str]]:

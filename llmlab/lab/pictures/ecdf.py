@@ -13,9 +13,8 @@ from llmlab.evals.statistics import quantile
 from llmlab.lab.pictures.base import (
     BLACK,
     BLUE,
+    DASHED,
     FLOOR_SECONDS,
-    FONT_POINTS,
-    INK,
     LINE_INCHES,
     RULE,
     RUST,
@@ -27,7 +26,7 @@ from llmlab.lab.pictures.base import (
     by_app,
     in_seconds,
     percent,
-    plain,
+    say,
     wait_ticks,
     waits,
     width_of,
@@ -164,18 +163,16 @@ def _frame(axes: Axes, left: float, right: float, top: float, slow_seconds: floa
     levels = [-math.log10(1 - share) if tail else share for share in shares]
     shown = shares[: bisect.bisect(levels, top)]
     ticks, words = wait_ticks(left, right)
-    axes.set(xscale="log", xlim=(left, right), ylim=(0, top), xticks=ticks, yticks=levels[: len(shown)])
+    axes.set(xscale="log", xlim=(left, right), ylim=(0, top), xlabel="seconds until the first word", ylabel="share of requests")
+    axes.set_xticks(ticks, words)
     axes.set_xticks([], minor=True)
-    axes.set_xticklabels(words)
-    axes.set_yticklabels([f"{100 * share:.6g} %" for share in shown])
-    axes.set_xlabel("seconds until the first word", fontsize=FONT_POINTS, color=INK)
-    axes.set_ylabel("share of requests", fontsize=FONT_POINTS, color=INK)
+    axes.set_yticks(levels[: len(shown)], [f"{100 * share:.6g} %" for share in shown])
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
     bare(axes)
     axes.axvspan(slow_seconds, right, color="#FBE9DD", linewidth=0, zorder=0)
-    axes.axvline(slow_seconds, color=VERMILION, linewidth=1.0, linestyle=(0, (4, 3)))
-    axes.text(slow_seconds * 0.96, 0.025 * top, f"after {slow_seconds:g} s \u25b8", **{**plain(), "color": RUST}, ha="right", zorder=1)
+    axes.axvline(slow_seconds, **{**DASHED, "color": VERMILION, "linewidth": 1.0})
+    say(axes, slow_seconds * 0.96, 0.025 * top, f"after {slow_seconds:g} s \u25b8", color=RUST, ha="right", zorder=1)
 
 
 def _with_unit(value: float | None) -> str:

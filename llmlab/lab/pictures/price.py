@@ -9,6 +9,7 @@ import pandas as pd
 
 from llmlab.lab.pictures.base import (
     BLUE,
+    DASHED,
     GRAY,
     LINE_INCHES,
     WIDTH_INCHES,
@@ -18,7 +19,7 @@ from llmlab.lab.pictures.base import (
     by_app,
     missing,
     percent,
-    plain,
+    say,
     width_of,
     wrapped,
 )
@@ -92,14 +93,12 @@ def price_bar(frame: pd.DataFrame) -> Picture:
             ends = max(value or 0.0, bought or 0.0) if value is not None else 0.0
             if value is not None and ends > value:
                 axes.barh(at + size / 2, ends - value, left=value, height=0.24, color="white", edgecolor=BLUE, hatch="/////", linewidth=1.0)
-            axes.text(ends + 0.06 / across * scale, at + size / 2, word, **plain())
+            say(axes, ends + 0.06 / across * scale, at + size / 2, word)
         if known and known[0][0]:
-            axes.axvline(known[0][0], color=GRAY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+            axes.axvline(known[0][0], **{**DASHED, "color": GRAY}, zorder=0)
         axes.set(xlim=(0, scale), ylim=(0, top - foot), xticks=[], yticks=[])
-        bare(axes)
+        bare(axes, "left")
         axes.spines["bottom"].set_visible(False)
-        axes.spines["left"].set_visible(True)
-        axes.spines["left"].set_color("#9A9A9A")
         picture.write(start, top + 0.22, title)
     at = top
     for price, size in zip(prices, sizes, strict=True):

@@ -12,6 +12,7 @@ from llmlab.errors import BadInput, UnknownName
 from llmlab.lab.pictures.base import (
     BLACK,
     BLUE,
+    DASHED,
     FLOOR_SECONDS,
     GRAY,
     INK,
@@ -23,7 +24,7 @@ from llmlab.lab.pictures.base import (
     bare,
     by_app,
     in_seconds,
-    plain,
+    say,
     wait_ticks,
     waits,
 )
@@ -144,8 +145,7 @@ def _frame(axes: Axes, low: float, high: float, never: float | None, slow_second
     axes.axvspan(slow_seconds, end, ymax=math.log(slow_seconds / low) / math.log(end / low), color="#E4EFF7", linewidth=0, zorder=0)
     axes.axhspan(slow_seconds, end, xmax=math.log(slow_seconds / low) / math.log(end / low), color="#FBE9DD", linewidth=0, zorder=0)
     axes.plot([low, high], [low, high], color=INK, linewidth=1.0, zorder=2)
-    dashed: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
-    axes.axvline(slow_seconds, **dashed)
-    axes.axhline(slow_seconds, **dashed)
+    axes.axvline(slow_seconds, **DASHED, zorder=1)
+    axes.axhline(slow_seconds, **DASHED, zorder=1)
     at = low * (end / low) ** 0.15
-    axes.text(at, at, "no change", **plain(), ha="center", rotation=45, bbox=ON_WHITE, zorder=5)
+    say(axes, at, at, "no change", ha="center", rotation=45, bbox=ON_WHITE, zorder=5)

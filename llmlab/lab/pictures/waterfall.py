@@ -10,7 +10,6 @@ from matplotlib.patches import Rectangle
 
 from llmlab.lab.pictures.base import (
     BLUE,
-    FONT_POINTS,
     GRAY,
     INK,
     ON_WHITE,
@@ -23,7 +22,7 @@ from llmlab.lab.pictures.base import (
     bare,
     bold,
     missing,
-    plain,
+    say,
     width_of,
 )
 
@@ -76,7 +75,7 @@ def waterfall(traces: Mapping[str, pd.DataFrame]) -> Picture:
         axes.set_axisbelow(True)
         bare(axes)
         if number == len(parts):
-            axes.set_xlabel("seconds since the question came in", fontsize=FONT_POINTS, color=INK)
+            axes.set_xlabel("seconds since the question came in")
         else:
             axes.tick_params(length=0, labelbottom=False)
         commit = _commit(rows)
@@ -138,12 +137,12 @@ def _commit(parts: Sequence[Mapping[str, Any]]) -> float | None:
 def _bar(axes: Axes, number: int, part: Mapping[str, Any], axis: _Axis, commit: float | None) -> None:
     start, end, first = part["start"], part["end"], part["first_content"]
     space = 0.015 * axis.longest
-    look: dict[str, Any] = {**plain(), "zorder": 6, "bbox": ON_WHITE}
+    look: dict[str, Any] = {"zorder": 6, "bbox": ON_WHITE}
     if part["kind"] == "stage":
         _box(axes, number, start, max(end - start, axis.longest * 0.005), GRAY, GRAY, "")
         words = f"{end - start:.2f} s"
         crossed = commit is not None and end <= commit < end + axis.seconds(words)  # the number would hide a piece of the commit point
-        axes.text((commit if commit is not None and crossed else end) + space, number, words, **{**look, "color": GRAY})
+        say(axes, (commit if commit is not None and crossed else end) + space, number, words, **look, color=GRAY)
         return
     if part["lost"]:
         _box(axes, number, start, end - start, "white", VERMILION, "/////")
@@ -154,7 +153,7 @@ def _bar(axes: Axes, number: int, part: Mapping[str, Any], axis: _Axis, commit: 
     if not missing(first):
         axes.plot([first], [number], marker="D", markersize=6, color="white", markeredgecolor=INK, zorder=5)
     fits = end + axis.seconds(part["outcome"]) < axis.right
-    axes.text(end + (space if fits else -space), number, part["outcome"], **look, ha="left" if fits else "right")
+    say(axes, end + (space if fits else -space), number, part["outcome"], **look, ha="left" if fits else "right")
 
 
 def _box(axes: Axes, number: int, start: float, seconds: float, face: str, edge: str, hatch: str) -> None:
