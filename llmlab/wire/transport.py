@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
 import httpx2
 
@@ -113,9 +113,14 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     try:
         work.send(None)
     except StopIteration as end:
-        result: T = end.value
-        return result
+        return cast(T, end.value)
     raise RuntimeError("it waits for a loop")  # pragma: no cover
+
+
+async def answer_of(transport: Any, request: httpx2.Request, on: Clock) -> httpx2.Response:
+    """Return what `transport` answers to either client."""
+    answer = transport.handle_request(request) if on is REAL_CLOCK else await transport.handle_async_request(request)
+    return cast(httpx2.Response, answer)
 
 
 class Body(httpx2.AsyncByteStream, httpx2.SyncByteStream):
