@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -21,16 +21,12 @@ from llmlab.lab.pictures.base import (
     RUST,
     VERMILION,
     Picture,
-    bare,
+    Plot,
     by_app,
     in_seconds,
-    say,
     wait_ticks,
     waits,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 class _Kind(NamedTuple):
@@ -129,13 +125,12 @@ def _kind(before: float, after: float, slow_seconds: float) -> str:
     return "made slower" if after > slow_seconds else "in time in both"
 
 
-def _frame(axes: Axes, low: float, high: float, never: float | None, slow_seconds: float) -> None:
+def _frame(axes: Plot, low: float, high: float, never: float | None, slow_seconds: float) -> None:
     end = never * (high / low) ** 0.04 if never else high
     ticks, words = wait_ticks(low, high)
     if never:
         ticks = [tick for tick in ticks if tick < 0.75 * high]
         ticks, words = [*ticks, never], [*words[: len(ticks)], "never"]
-    bare(axes)
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
         axes.set(**{f"{name}scale": "log", f"{name}lim": (low, end)})
         axis.set_ticks(ticks, labels=words)
@@ -148,4 +143,4 @@ def _frame(axes: Axes, low: float, high: float, never: float | None, slow_second
     axes.axvline(slow_seconds, **DASHED, zorder=1)
     axes.axhline(slow_seconds, **DASHED, zorder=1)
     at = low * (end / low) ** 0.15
-    say(axes, at, at, "no change", ha="center", rotation=45, bbox=ON_WHITE, zorder=5)
+    axes.say(at, at, "no change", ha="center", rotation=45, bbox=ON_WHITE, zorder=5)

@@ -16,14 +16,11 @@ from llmlab.lab.pictures.base import (
     LINE_INCHES,
     WIDTH_INCHES,
     Picture,
-    bare,
     bold,
     by_app,
     in_seconds,
-    key,
     outcomes,
     percent,
-    say,
     waits,
     width_of,
     wrapped,
@@ -82,13 +79,12 @@ def storm_strip(frame: pd.DataFrame, slow_seconds: float = 4.0, *, width_inches:
         axes.add_collection(_columns(places, waits(part), found, clip, wide / len(keys)))
         axes.set(xlim=(-0.6, len(keys) - 0.4), ylim=(0, math.sqrt(clip)), xticks=[], yticks=[])
         axes.axhline(math.sqrt(slow_seconds), **DASHED)
-        bare(axes)
-        say(axes, -0.1 / wide, 0.5, names[app], transform=axes.transAxes, **bold(), ha="right", linespacing=1.05)
+        axes.say(-0.1 / wide, 0.5, names[app], transform=axes.transAxes, **bold(), ha="right", linespacing=1.05)
         for level, word in enumerate(shares[app]):
             height = math.sqrt(slow_seconds / clip) - LINE_INCHES * 1.2 / (row - 0.19) * level
-            say(axes, 1 + 0.1 / wide, height, word, transform=axes.transAxes)
+            axes.say(1 + 0.1 / wide, height, word, transform=axes.transAxes)
     every = [outcome for _, _, found in apps for outcome in found]
-    key(picture, left, picture.get_size_inches()[1] - 0.2, every, slow_seconds, dict.fromkeys(COLORS, "\u25a0"))
+    picture.key(left, picture.get_size_inches()[1] - 0.2, every, slow_seconds, dict.fromkeys(COLORS, "\u25a0"))
     count = f"{len(keys)} request{'' if len(keys) == 1 else 's'}"
     words = f"{count}, the same in every row; height: wait for the first word" if keys else "no requests"
     picture.write(min(left, width_inches - width_of(words) - 0.1), 0.2, words, color=GRAY)

@@ -12,17 +12,15 @@ from llmlab.errors import BadInput
 from llmlab.lab.pictures.base import (
     COLORS,
     DASHED,
+    GLYPHS,
     GRAY,
     LINE_INCHES,
     MARKERS,
     WIDTH_INCHES,
     Picture,
-    bare,
     bold,
     by_app,
-    key,
     outcomes,
-    say,
     waits,
     wrapped,
 )
@@ -103,10 +101,9 @@ def timeline(frame: pd.DataFrame, slow_seconds: float = 4.0) -> Picture:
         band.set(ylim=(0, most * 1.05), yticks=[])
         picture.write(left - 0.62, up + row / 2, names[app], **bold(), ha="right", linespacing=1.05)
         words = f"at most\n{max(flying)} in flight"
-        say(band, 1 + 0.08 / across, 0.5, words, transform=band.transAxes, color=GRAY, linespacing=1.1)
+        band.say(1 + 0.08 / across, 0.5, words, transform=band.transAxes, color=GRAY, linespacing=1.1)
         for axes in (dots, band):
             axes.set_xlim(-0.01 * end, end * 1.01)
-            bare(axes)
             axes.tick_params(axis="x", labelbottom=number == len(apps) and axes is band, length=3 if axes is band else 0)
         up -= _BAND_INCHES + _GAP_INCHES
     if apps:
@@ -114,7 +111,7 @@ def timeline(frame: pd.DataFrame, slow_seconds: float = 4.0) -> Picture:
     else:
         picture.write(left, up - 0.3, "no requests")
     every = [outcome for _, _, found, _ in apps for outcome in found]
-    key(picture, left, picture.get_size_inches()[1] - 0.18, every, slow_seconds)
+    picture.key(left, picture.get_size_inches()[1] - 0.18, every, slow_seconds, GLYPHS)
     return picture
 
 
