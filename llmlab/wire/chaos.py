@@ -20,17 +20,16 @@ from llmlab.protocol.identity import EXTENSION, Stamper
 from llmlab.wire.faults.base import Fault
 from llmlab.wire.faults.latency import Latency
 from llmlab.wire.faults.plan import Plan, Sent, Spoil, Whole
-from llmlab.wire.pacing import AsyncPaced, SyncPaced, headers_due, whole_due
-from llmlab.wire.spoiling import AsyncSpoiled, SyncSpoiled
+from llmlab.wire.pacing import Paced, headers_due, whole_due
+from llmlab.wire.spoiling import Spoiled
 from llmlab.wire.transport import (
     CAPACITY,
     TIMED,
-    AsyncPieces,
     Failure,
     Piece,
+    Pieces,
     Planned,
     Reply,
-    SyncPieces,
     pause,
     read_timeout,
     real_time,
@@ -148,7 +147,7 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         spoils = []
         for name, spoil in plan.streams if head.status == 200 else ():
             spoil.tell = partial(self._struck, plan, name, now)
-            if isinstance(response.stream, AsyncPieces | SyncPieces):
+            if isinstance(response.stream, Pieces):
                 known = spoil.ahead(response.stream.pieces)
                 if known is not None:
                     response.stream.pieces = known
@@ -193,15 +192,15 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
                 due, stream = clock(), response.stream
                 if plan.timed:
                     due = headers_due(plan.timing, sent, due)
-                    stream = AsyncPaced(stream, plan.timing, sent, due, limit, request)
+                    stream = Paced(stream, plan.timing, sent, due, limit, request)
                 head, spoils = self._opened(plan, response, clock())
                 if spoils or plan.afterwards:
-                    stream = AsyncSpoiled(stream, spoils, limit, request, plan.over)
+                    stream = Spoiled(stream, spoils, limit, request, plan.over)
             else:
                 body = b"".join([part async for part in response.stream])  # type: ignore[union-attr]
                 due = _whole_due(plan, sent, clock(), body)
                 head = self._rewritten(plan, response, body, clock())
-                stream = httpx2.ByteStream(head.body) if head.error is None else AsyncPieces(_broken(head), clock(), limit, request)
+                stream = httpx2.ByteStream(head.body) if head.error is None else Pieces(_broken(head), clock(), limit, request)
                 await response.aclose()
             late = limit is not None and due - sent > limit
             wait = (sent + limit if late else due) - clock()  # type: ignore[operator]
@@ -240,15 +239,15 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
                 due, stream = real_time(), response.stream
                 if plan.timed:
                     due = headers_due(plan.timing, sent, due)
-                    stream = SyncPaced(stream, plan.timing, sent, due, limit, request)
+                    stream = Paced(stream, plan.timing, sent, due, limit, request)
                 head, spoils = self._opened(plan, response, real_time())
                 if spoils or plan.afterwards:
-                    stream = SyncSpoiled(stream, spoils, limit, request, plan.over)
+                    stream = Spoiled(stream, spoils, limit, request, plan.over)
             else:
                 body = b"".join(response.stream)  # type: ignore[arg-type]
                 due = _whole_due(plan, sent, real_time(), body)
                 head = self._rewritten(plan, response, body, real_time())
-                stream = httpx2.ByteStream(head.body) if head.error is None else SyncPieces(_broken(head), real_time(), limit, request)
+                stream = httpx2.ByteStream(head.body) if head.error is None else Pieces(_broken(head), real_time(), limit, request)
                 response.close()
             late = limit is not None and due - sent > limit
             pause((sent + limit if late else due) - real_time())  # type: ignore[operator]
