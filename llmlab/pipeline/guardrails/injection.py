@@ -231,7 +231,7 @@ def _rule(
     needs: Sequence[str] = (),
     source: bool = False,
     **row: object,
-) -> Rule:  # noqa: A002
+) -> Rule:
     def expand(match: re.Match[str]) -> str:
         return f"(?:{macros[match[1]]})"
 
