@@ -26,7 +26,8 @@ from llmlab.pipeline.clocks import check_seconds
 from llmlab.pipeline.draft import Draft
 from llmlab.pipeline.guardrails.base import Guard
 from llmlab.pipeline.guardrails.length import LengthGuard
-from llmlab.pipeline.output import check_output, response_format, validated
+from llmlab.pipeline.output import check_output, response_format
+from llmlab.pipeline.parsing.parse import parse
 from llmlab.pipeline.prompt import Document, Prompt, as_documents
 from llmlab.pipeline.route import Route, check_client, check_routes
 from llmlab.pipeline.routing import Hedge, Request, Retry, Router
@@ -308,9 +309,10 @@ class Pipeline:
                     f"fallback: {resolve(route.model)} answered, by route {route.name!r}, not {first.name!r}",
                 )
         if self.output is not None and not draft.tool_calls:
-            draft.data, wrong = validated(self.output, draft.text)
-            if wrong:
-                draft.status, draft.reason = "failed", wrong
+            parsed = parse(draft.text, self.output)
+            draft.data = parsed.value
+            if not parsed.ok:
+                draft.status, draft.reason = "failed", f"invalid_output: {parsed.error}"
 
 
 def _all_of(stage: str, given: Any, kind: type, what: str) -> tuple[Any, ...]:
