@@ -64,9 +64,11 @@ def response_format(kind: Any, structured: str = "json_schema") -> dict[str, Any
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema(kind), "strict": False}}
 
 
-def words(kind: Any, structured: str) -> list[dict[str, str]]:
+def in_words(kind: Any, structured: str) -> list[dict[str, str]]:
     """Return the messages that tell the model of the schema; none where `response_format` does."""
     if structured == "json_schema":
         return []
-    text = f"Reply with JSON alone: no fence, and no words around it. It must fit this JSON schema:\n{canonical.dumps(schema(kind)).decode()}"
+    text = (
+        f"Reply with JSON alone: no fence, and no words around it. It must fit this JSON schema:\n{canonical.dumps(schema(kind)).decode()}"
+    )
     return [{"role": "system", "content": text}]

@@ -26,7 +26,7 @@ from llmlab.pipeline.clocks import check_seconds
 from llmlab.pipeline.draft import Draft
 from llmlab.pipeline.guardrails.base import Guard
 from llmlab.pipeline.guardrails.length import LengthGuard
-from llmlab.pipeline.output import check_output, response_format
+from llmlab.pipeline.output import check_output
 from llmlab.pipeline.parsing.parse import parse
 from llmlab.pipeline.prompt import Document, Prompt, as_documents
 from llmlab.pipeline.route import Route, check_client, check_routes
@@ -226,7 +226,7 @@ class Pipeline:
             messages = self.prompt.messages(question, documents, history)
             note += [f"version {draft.prompt_version}", _counted(len(documents), "document")]
         deadline = None if limit is None else trace.began + limit
-        request = Request(messages, draft.prompt_version, trace, deadline, self.client, state)
+        request = Request(messages, draft.prompt_version, trace, deadline, self.client, state, self.output)
         left = list(documents)
 
         def shrink() -> list[dict[str, str]] | None:
@@ -236,8 +236,6 @@ class Pipeline:
             return self.prompt.messages(question, left, history)
 
         request.shrink = shrink
-        if self.output is not None:
-            request.extra["response_format"] = response_format(self.output)
         async with AsyncExitStack() as stack:
             flight, kept = None, None
             if self.cache is not None:
@@ -285,11 +283,12 @@ class Pipeline:
 
     def _key(self, route: Route, request: Request, tenant: str) -> str:
         """Return what an answer of `route` is kept under: all that could make it another one, streamed or not."""
-        body = {name: part for name, part in route.body(request.messages).items() if name not in ("stream", "stream_options")}
+        whole = route.body(request.messages, request.output)
+        body = {name: part for name, part in whole.items() if name not in ("stream", "stream_options")}
         policy = [repr(guard) for guard in (*self.guards_in, *self.guards_out)]
         client = route.client or request.client
         where = str(client.base_url) if client is not None else ""
-        return digest([request.prompt_version, {**body, **request.extra}, where, tenant, policy], 16)
+        return digest([request.prompt_version, body, where, tenant, policy], 16)
 
     def _finish(self, draft: Draft, request: Request, documents: Sequence[Document]) -> None:
         """Read what came: citations, tool calls, structured output, and whether it is what was meant."""

@@ -66,7 +66,7 @@ def parse(text: str, output: Any) -> Parsed:
     except ValueError:
         return _mend(text, output)
     if isinstance(raw, str) and "string" not in root_kinds(output):
-        inner = _mend(raw, output)
+        inner = parse(raw, output)
         return replace(inner, repairs=(Repair(kind="in_a_string"), *inner.repairs))
     return _validated(text, raw, output, ())
 

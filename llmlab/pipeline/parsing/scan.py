@@ -16,10 +16,10 @@ LONGEST = 200_000
 _LONGEST_GUESS, _DEEPEST_GUESS = 20_000, 50
 """json_repair recurses, and needs time that grows with the square of some texts."""
 _OPEN, _BRACKET = re.compile(r"[{\[]"), re.compile(r"[{\[(]|([}\])])")
-_BEFORE = re.compile(r"""[,{\[]$|["'”’]\s*:$""")
-"""How the text before a value ends if the value is a part of something."""
-_AFTER = re.compile(r"""[,:"'“}\]]""")
-"""How the text after it begins then."""
+_PART = re.compile(r"""["'”’]\s*:""")
+"""Stands in the text around a value if the value is a part of something."""
+_NEXT = (",", ":", '"', "'", "“")
+"""Begins the text after it then."""
 _BRACKETS = re.compile(r"[\]},;\s`]*")
 _FENCE = re.compile(r"\s*```+[\w-]*\s*\n?(.*?)\s*```+\s*", re.DOTALL)
 
@@ -38,7 +38,7 @@ class Scan:
         self.first: Reader | None = None
         """Has read the first value of a kind that is looked for."""
         self.several = self.over = False
-        """Whether there are different values; whether nothing more is looked for."""
+        """Whether there is more than one value; whether nothing more is looked for."""
         self.stuck: Reader | None = None
         self._seen = 0
 
@@ -83,7 +83,7 @@ class Scan:
             if self.first is None:
                 self.first = reader
             else:
-                self.several = self.over = reader.cut or repr(self.first.value) != repr(reader.value)
+                self.several = self.over = True
 
 
 def mended(text: str, kinds: Collection[str]) -> tuple[Any, tuple[Repair, ...]]:
@@ -117,18 +117,22 @@ def mended(text: str, kinds: Collection[str]) -> tuple[Any, tuple[Repair, ...]]:
 def _around(text: str, scan: Scan, first: Reader) -> list[Repair]:
     """Return what the text around the first value says of it."""
     before, after = text[: first.start].strip(), text[first.end :].strip()
-    brackets = _BRACKETS.fullmatch(after) is not None
-    # Brackets were put in, and others are left over: they stood elsewhere.
-    moved = after[:1] in ("}", "]") and any(repair.kind == "missing_bracket" for repair in first.repairs)
-    parts = _BEFORE.search(before) or (_AFTER.match(after) and not brackets) or moved
-    found = [Repair(kind="several", start=first.start)] if scan.several or scan.stuck or parts else []
+    left_over = _BRACKETS.fullmatch(after) is not None
+    closed = left_over and first.containers == 1 and isinstance(first.value, dict) and "]" not in after
+    part = _PART.search(before) or before.endswith(",") or not _balanced(before)
+    part = part or _PART.search(after) or (after[:1] in _NEXT and not left_over) or not (closed or _balanced(after))
+    found = [Repair(kind="several", start=first.start)] if scan.several or scan.stuck or part else []
     if "```" in before or "```" in after:
         found.append(Repair(kind="fence", start=0))
-    if brackets and after.strip("`").strip():
+    if left_over and after.strip("`").strip():
         found.append(Repair(kind="extra_bracket", start=first.end))
-    if re.sub(r"```+[\w-]*", "", before).strip() or not brackets:
+    if re.sub(r"```+[\w-]*", "", before).strip() or not left_over:
         found.append(Repair(kind="prose", start=0))
     return found or ([] if first.repairs else [Repair(kind="whitespace", start=0)])
+
+
+def _balanced(text: str) -> bool:
+    return text.count("{") == text.count("}") and text.count("[") == text.count("]")
 
 
 def _guessed(text: str) -> Any:
