@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from llmlab.errors import BadInput
@@ -45,6 +45,13 @@ class Parsed:
     def doubtful(self) -> tuple[str, ...]:
         """Which values may be others than the model meant, as JSON Pointers; an empty one means the whole."""
         return tuple(dict.fromkeys(repair.path for repair in self.repairs if repair.doubtful))
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Which fields of a pydantic model the text did not give, as JSON Pointers: their defaults stand there, meant or forgotten."""
+        if not isinstance(self.value, BaseModel):
+            return ()
+        return tuple(pointer([name]) for name in type(self.value).model_fields if name not in self.value.model_fields_set)
 
 
 def parse(text: str, output: Any) -> Parsed:

@@ -11,7 +11,7 @@ import json_repair
 from llmlab.pipeline.parsing.reader import Reader
 from llmlab.pipeline.parsing.repair import Repair
 
-LONGEST = 200_000
+LONGEST = 100_000
 """Longest text that is mended (in characters). Strict JSON may be longer."""
 _LONGEST_GUESS, _DEEPEST_GUESS = 20_000, 50
 """json_repair recurses, and needs time that grows with the square of some texts."""
@@ -21,7 +21,7 @@ _PART = re.compile(r"""["'”’]\s*:""")
 _NEXT = (",", ":", '"', "'", "“")
 """Begins the text after it then."""
 _BRACKETS = re.compile(r"[\]},;\s`]*")
-_FENCE = re.compile(r"\s*```+[\w-]*\s*\n?(.*?)\s*```+\s*", re.DOTALL)
+_LANGUAGE = re.compile(r"[\w-]*\n")
 
 
 class Scan:
@@ -99,9 +99,14 @@ def mended(text: str, kinds: Collection[str]) -> tuple[Any, tuple[Repair, ...]]:
     scan.feed(text)
     scan.close()
     if scan.first is None and scan.stuck is None and not {*kinds} <= {"object", "array"}:
-        fenced = _FENCE.fullmatch(text)
-        reader = Reader(fenced.start(1) if fenced else 0)
-        reader.feed(fenced[1] if fenced else text.strip())
+        inner = text.strip()
+        fenced = inner.startswith("```") and inner.endswith("```")
+        if fenced:
+            inner = inner.strip("`")
+            language = _LANGUAGE.match(inner)
+            inner = inner[language.end() if language else 0 :].strip()
+        reader = Reader(text.find(inner))
+        reader.feed(inner)
         reader.close()
         if reader.cut or (reader.whole and reader.at == len(reader.text)):
             around = [Repair(kind="fence")] if fenced else [] if reader.repairs else [Repair(kind="whitespace")]

@@ -96,6 +96,11 @@ def test_a_repair_says_where(text: str, path: str) -> None:
     assert path == repair.path
 
 
+def test_it_says_for_which_fields_a_default_stands() -> None:
+    assert ("/note", "/fee") == parse('{"days": 3, "steps": []}', Refund).absent
+    assert () == parse("[1]", list[int]).absent == parse("no", Refund).absent
+
+
 def test_a_place_within_a_union_leads_into_the_value() -> None:
     (repair,) = parse('[{"days": "3"}]', list[Refund | Node]).repairs[:1]
     assert "/0/days" == repair.path
@@ -106,6 +111,7 @@ def test_a_place_within_a_union_leads_into_the_value() -> None:
     [
         ("42", int, 42),
         ("```\n42\n```", int, 42),
+        ("```json\n42 ```\n", int, 42),
         ("\u00a042", int, 42),
         (" 'yes'", str, "yes"),
         ("True", bool, True),
@@ -174,7 +180,9 @@ def test_what_was_read_is_there_to_look_at() -> None:
     assert {"days": 12, "note": "The fee"} == parse('{"days": 12, "note": "The fee', Refund).raw
 
 
-@pytest.mark.parametrize("text", ["I don't know.", "", " ", "\0", "{", "[]", '"a"', "null", '[{"days": 1}]', "\ud800", "2.", "(((" * 40])
+@pytest.mark.parametrize(
+    "text", ["I don't know.", "", " ", "\0", "{", "[]", '"a"', "null", '[{"days": 1}]', "\ud800", "2.", "(((" * 40, "/*" * 1000]
+)
 def test_where_there_is_no_object_there_is_none(text: str) -> None:
     assert (None, False) == ((parsed := parse(text, Refund)).value, parsed.ok)
 
@@ -220,7 +228,13 @@ def test_long_json_is_read_and_long_text_that_is_none_is_not_mended() -> None:
     long = json.dumps({"days": 1, "note": "x" * 5_000_000})
     assert 5_000_000 == len(parse(long, Refund).value.note)
     assert "it is no strict JSON, and with 5,000,024 characters too long to be mended" == parse(long[:-1] + ",}", Refund).error
-    assert not parse("{" + "x " * 50_000 + '"', Refund).ok
+
+
+@pytest.mark.parametrize(
+    "text", ["```" + "a" * 99_000, "`" * 99_990, "{" + "x " * 45_000 + '"', "[{}" * 33_000, '"' * 99_000, "[/*" * 33_000]
+)
+def test_what_is_long_and_odd_takes_no_time(text: str) -> None:
+    assert not parse(text, Refund | str).ok
 
 
 def test_asking_again_says_what_is_wrong() -> None:
