@@ -16,7 +16,7 @@ from llmlab.pipeline.guardrails.base import Guard
 from llmlab.pipeline.guardrails.delivery import Delivery
 from llmlab.pipeline.guardrails.redaction import Vault
 from llmlab.pipeline.guardrails.verdict import Verdict, action_of, look, looks_at
-from llmlab.pipeline.output import response_format, validated
+from llmlab.pipeline.parsing.parse import parse
 from llmlab.pipeline.prompt import Document, as_documents, as_messages
 from llmlab.pipeline.route import Route
 from llmlab.pipeline.routing import Request, Router
@@ -148,10 +148,9 @@ class Passage:
             return pipeline.prompt.messages(question, left, history)
 
         messages = pipeline.prompt.messages(question, self._documents, history)
-        request = Request(messages, self._draft.prompt_version, self._trace, self._deadline, pipeline.client, self._state, shrink=shrink)
-        if pipeline.output is not None:
-            request.extra["response_format"] = response_format(pipeline.output)
-        return request
+        return Request(
+            messages, self._draft.prompt_version, self._trace, self._deadline, pipeline.client, self._state, pipeline.output, shrink=shrink
+        )
 
     def _outlet(self, question: str, history: list[dict[str, str]]) -> Delivery:
         """Return the guards of the answer, as this request needs them."""
@@ -220,11 +219,12 @@ class Passage:
 
     def _key(self, route: Route, request: Request) -> str:
         """Return what an answer of `route` is kept under: all that could make it another one, streamed or not."""
-        body = {name: part for name, part in route.body(request.messages).items() if name not in ("stream", "stream_options")}
+        whole = route.body(request.messages, request.output)
+        body = {name: part for name, part in whole.items() if name not in ("stream", "stream_options")}
         policy = [repr(guard) for guard in (*self._pipeline.guards_in, *self._pipeline.guards_out)]
         client = route.client or request.client
         where = str(client.base_url) if client is not None else ""
-        return digest([request.prompt_version, {**body, **request.extra}, where, self._tenant, policy], 16)
+        return digest([request.prompt_version, body, where, self._tenant, policy], 16)
 
     async def _ask(
         self, messages: Sequence[dict[str, str]], *, seconds: float, keep: Callable[[str], bool], route: Route | None = None
@@ -266,9 +266,10 @@ class Passage:
         draft.text = text
         draft.citations = _citations(text, self._documents)
         if output is not None and not draft.tool_calls and draft.status != "failed":
-            draft.data, wrong = validated(output, text)
-            if wrong:
-                draft.status, draft.reason = "failed", wrong
+            parsed = parse(text, output)
+            draft.data = parsed.value
+            if not parsed.ok:
+                draft.status, draft.reason = "failed", f"invalid_output: {parsed.error}"
 
 
 def _counted(number: int, what: str) -> str:

@@ -145,7 +145,7 @@ class Race:
                 return
         call = Call(
             client,
-            {**route.body(request.messages), **request.extra},
+            route.body(request.messages, request.output),
             route.clocks,
             request.deadline,
             request=self._identity,

@@ -123,8 +123,8 @@ class Request:
     """For routes without their own."""
     state: State = field(default_factory=State)
     """What earlier requests have taught."""
-    extra: dict[str, Any] = field(default_factory=dict)
-    """Further fields of the body of each attempt."""
+    output: Any = None
+    """What the answer is JSON of; None: it is plain text."""
     shrink: Callable[[], list[dict[str, str]] | None] = lambda: None
     """Called where the request is too long: gives shorter messages, or None where there is nothing to leave out."""
     notes: list[str] = field(default_factory=list)
