@@ -15,7 +15,7 @@ from llmlab.pipeline.grounding.matching import Match, best
 from llmlab.pipeline.grounding.passage import passage, source
 from llmlab.pipeline.prompt import Document, as_documents
 
-THRESHOLD = 0.5
+THRESHOLD = 0.55
 """A claim with this score is supported."""
 MAX_ANSWER = 100_000
 """What comes behind this is one claim that nobody checked (in characters)."""
@@ -95,9 +95,11 @@ def check(answer: str, *, sources: Iterable[Any], question: str | None = None, t
         own = _cited(part, found[number + 1 :], cited)
         match = best(part.content, asked, [(place, indexed[place]) for place in range(len(indexed))])
         match = _held_to(match, part, asked, own, indexed, documents)
-        bad = [quote for quote in quoted if not quote.sources and part.start <= quote.start < part.end]
-        if bad:
+        inside = [quote for quote in quoted if part.start <= quote.start < part.end]
+        if any(not quote.sources for quote in inside):
             match = match._replace(score=min(match.score, 0.2), reason="the quote is in no source")
+        elif 2 * sum(quote.end - quote.start for quote in inside) > part.end - part.start:
+            match = match._replace(score=max(match.score, 0.75))
         claims.append(_claim(answer, part, match, own, indexed, threshold))
     if len(answer) > MAX_ANSWER and answer[MAX_ANSWER:].strip():
         rest = f"only the first {MAX_ANSWER:,} characters are checked"

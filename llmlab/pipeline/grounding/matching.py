@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
+from rapidfuzz.distance import Levenshtein
 
 from llmlab.pipeline.grounding.passage import Passage, Source
 from llmlab.pipeline.grounding.values import Value, same
@@ -82,6 +83,8 @@ def _compare(
         score = max(score, 0.6 + 0.4 * score)
     doubts = [
         *_values(claim, given, question, near),
+        *_elsewhere(claim, given, question, near),
+        *_replaced(claim, given, shared, known),
         *_denials(claim, given, shared),
         *_names(claim, given, question, near, names),
         *_opposites(claim, given),
@@ -113,55 +116,73 @@ def _values(claim: Passage, given: Passage, question: Passage, near: Sequence[Pa
         if any(same(value, other) for other in given.values):
             continue
         rivals = [other for other in given.values if other.dimension == value.dimension]
-        what = f"{value.number:g} {value.unit}".strip()
+        holders = [passage for passage in near if passage is not given and any(same(value, other) for other in passage.values)]
+        parts = [other.amount for other in claim.values if other is not value and other.dimension == value.dimension]
         if any(same(value, other) for other in question.values):
-            doubts.append((0.8, f"{what} is in the question, and not in the source"))
-        elif any(same(value, other) for passage in near if passage is not given for other in passage.values):
-            doubts.append((0.45 if rivals else 0.7, f"{what} is said of something else"))
+            doubts.append((0.8, f"{_text(value)} is in the question, and not in the source"))
+        elif len(parts) > 1 and math.isclose(math.fsum(parts), value.amount):
+            continue
+        elif holders:
+            fits = any(key in passage.stems and key not in given.stems for passage in holders for key in (*claim.stems, *question.stems))
+            doubts.append((0.7 if fits or not rivals else 0.45, f"{_text(value)} is said of something else"))
         else:
-            instead = f"; the source says {rivals[0].number:g} {rivals[0].unit}".rstrip() if rivals else ""
-            doubts.append((0.2, f"{what} is in no source{instead}"))
+            instead = f"; the source says {_text(rivals[0])}" if rivals else ""
+            doubts.append((0.2, f"{_text(value)} is in no source{instead}"))
     return doubts
 
 
-def _denials(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
-    for key in claim.heads:
-        if shared.get(key) in given.affirmed - given.denied and not given.denies:
-            return [(0.35, f"it denies what the source says ({key})")]
-    if claim.denies:
-        return []
-    backward = {twin: key for key, twin in shared.items()}
-    for key in given.heads:
-        if backward.get(key) in claim.affirmed:
-            return [(0.35, f"the source denies it ({key})")]
+def _elsewhere(claim: Passage, given: Passage, question: Passage, near: Sequence[Passage]) -> list[tuple[float, str]]:
+    """Find a sentence that speaks of more of what the claim and the question speak of, and has another value for it."""
+    wanted = claim.stems.keys() | question.stems.keys()
+    here = wanted & given.stems.keys()
+    for value in claim.values:
+        for passage in near:
+            if passage is given or any(same(value, other) for other in passage.values):
+                continue
+            rivals = [other for other in passage.values if other.unit == value.unit]
+            there = wanted & passage.stems.keys()
+            if rivals and there > here:
+                return [(0.6, f"{_text(value)} may be said of something else; another sentence says {_text(rivals[0])}")]
     return []
 
 
-def _names(
-    claim: Passage, given: Passage, question: Passage, near: Sequence[Passage], names: set[str]
-) -> list[tuple[float, str]]:
+def _denials(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
+    """Find what one side denies and the other affirms; where both deny something, only what is exchanged counts."""
+    backward = {twin: key for key, twin in shared.items()}
+    mine = sorted(key for key in claim.heads if shared.get(key) in given.affirmed - given.denied)
+    theirs = sorted(key for key in given.heads if backward.get(key) in claim.affirmed - claim.denied)
+    if len(shared) < 2:
+        return []
+    if mine and (theirs or (not given.restricts and all(backward.get(key) in claim.denied for key in given.heads))):
+        return [(0.35, f'it denies "{claim.written[mine[0]]}", and the source does not')]
+    if theirs and not claim.restricts and all(shared.get(key) in given.denied for key in claim.heads):
+        return [(0.35, f'the source denies "{given.written[theirs[0]]}"')]
+    return []
+
+
+def _names(claim: Passage, given: Passage, question: Passage, near: Sequence[Passage], names: set[str]) -> list[tuple[float, str]]:
     doubts = []
     for name in sorted(claim.names | (names & claim.stems.keys())):
         if name in given.stems or _twin(name, given):
             continue
         if any(name in passage.stems for passage in near):
             if given.names - claim.stems.keys():
-                doubts.append((0.5, f"{name} is said of something else"))
+                doubts.append((0.5, f"{claim.written[name]} is not in this sentence of the source"))
         elif name in question.stems:
             if given.names & names - claim.stems.keys():
-                doubts.append((0.8, f"the source does not speak of {name}"))
+                doubts.append((0.9, f"the source does not speak of {claim.written[name]}"))
         else:
-            doubts.append((0.4, f"{name} is a name that the source does not have here"))
+            doubts.append((0.4, f"{claim.written[name]} is in no source that fits"))
     return doubts
 
 
 def _opposites(claim: Passage, given: Passage) -> list[tuple[float, str]]:
+    if bool(claim.heads) != bool(given.heads):
+        return []
     for key in claim.stems:
-        if key in given.stems or (claim.denies != given.denies):
-            continue
-        for other in sorted(OPPOSITE.get(key, ())):
+        for other in sorted(OPPOSITE.get(key, ())) if key not in given.stems else ():
             if other in given.stems and other not in claim.stems:
-                return [(0.35, f"the source says the opposite ({other}, not {key})")]
+                return [(0.35, f'the source says the opposite: "{given.written[other]}", not "{claim.written[key]}"')]
     return []
 
 
@@ -171,26 +192,45 @@ def _conditions(claim: Passage, given: Passage, shared: dict[str, str]) -> list[
     return []
 
 
+def _replaced(claim: Passage, given: Passage, shared: dict[str, str], known: set[str]) -> list[tuple[float, str]]:
+    """Find a word that stands in the place of another, in a claim that otherwise repeats the sentence."""
+    missing = [key for key in claim.stems if key not in shared]
+    if len(shared) < 3 or len(missing) > max(1, len(shared) / 2):
+        return []
+    ours = [shared.get(key, key) for key in claim.sequence]
+    for tag, first, last, start, end in Levenshtein.opcodes(ours, given.sequence):
+        if tag == "replace":
+            foreign = [claim.sequence[at] for at in range(first, last) if ours.count(ours[at]) > given.sequence.count(ours[at])]
+            instead = [key for key in given.sequence[start:end] if key not in ours]
+            if foreign and instead:
+                reason = f'the source says "{given.written[instead[0]]}", not "{claim.written[foreign[0]]}"'
+                return [(0.5 if foreign[0] in known else 0.7, reason)]
+    if missing and missing[0] in known:
+        return [(0.6, f'"{claim.written[missing[0]]}" is not in this sentence of the source')]
+    return []
+
+
 def _swaps(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
-    """Find a value that the source has for something else in the same sentence: another value of its kind stands nearer to its words."""
+    """Find a value that the source has for something else in the same sentence: another of its kind stands nearer to all of its words."""
+    pairs = list(zip(given.places, given.values, strict=True))
     for number, value in enumerate(claim.values):
-        own = [place for place, other in zip(given.places, given.values, strict=True) if same(value, other)]
-        rivals = [
-            (place, other)
-            for place, other in zip(given.places, given.values, strict=True)
-            if other.dimension == value.dimension and not same(value, other)
-        ]
+        own = [place for place, other in pairs if same(value, other)]
+        rivals = [(place, other) for place, other in pairs if other.dimension == value.dimension and not same(value, other)]
         if not own or not rivals:
             continue
-        context = sorted(shared, key=lambda key: (min(abs(place - claim.places[number]) for place in claim.stems[key]), key))[:3]
-        cost = math.fsum(_distance(own, given.stems[shared[key]]) for key in context)
+        others = [place for index, place in enumerate(claim.places) if index != number]
+        here = [claim.places[number]]
+        context = {key: _distance(here, claim.stems[key]) for key in shared}
+        context = {key: gap for key, gap in context.items() if not others or gap < _distance(others, claim.stems[key])}
+        nearest = sorted(context, key=lambda key: (context[key], key))[:3]
         for place, other in rivals:
-            if math.fsum(_distance([place], given.stems[shared[key]]) for key in context) < cost - 2 * len(context):
+            gains = [_distance(own, given.stems[shared[key]]) - _distance([place], given.stems[shared[key]]) for key in nearest]
+            if gains and min(gains) > 0 and max(gains) > 1:
                 return [(0.45, f"{_text(value)} is said of something else, and {_text(other)} of this")]
     return []
 
 
-def _distance(places: Sequence[int], others: Sequence[int]) -> float:
+def _distance(places: Sequence[int], others: Sequence[int]) -> int:
     return min(abs(place - other) for place in places for other in others)
 
 

@@ -23,7 +23,10 @@ _GAP = 3
 """How many words a mark of punctuation counts for, where distance is measured."""
 
 _ABBREVIATIONS = r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bvs)(?<!\bNo)(?<!\bJr)(?<!\bSr)(?<!\be\.g)(?<!\bi\.e)(?<!\b[A-Z])(?<!\b[ap]\.m)"
-_END = re.compile(rf"(?:{_ABBREVIATIONS}\.(?=[\"'”’)\]]*(?:\s|$|[A-Z][a-z]))|[!?](?=[\"'”’)\]]*\s)|[。！？]|\n)[\"'”’)\]]*\s*")
+_END = re.compile(rf"(?:{_ABBREVIATIONS}\.(?=[\"'”’)\]]*(?:\s|$|[A-Z][a-z]))|[!?](?=[\"'”’)\]]*\s)|[。！？；]|\n)[\"'”’)\]]*\s*")
+
+_PART = re.compile(rf"{_END.pattern}|;\s+")
+"""In a source a semicolon ends a sentence, so that a claim is held to the half that it repeats."""
 
 
 def lower(text: str) -> str:
@@ -33,20 +36,25 @@ def lower(text: str) -> str:
     return small if len(small) == len(text) else "".join(part if len(part := char.lower()) == 1 else char for char in plain)
 
 
-def sentences(text: str) -> list[tuple[int, int]]:
-    """Return where the sentences of `text` start and end, without the white space around them; none is longer than `MAX_SENTENCE`."""
+def sentences(text: str, end: re.Pattern[str] = _END) -> list[tuple[int, int]]:
+    """Return where the sentences of `text` start and end, without the white space around them; none is longer than `MAX_SENTENCE`.
+
+    Args:
+        text: Any text.
+        end: What ends a sentence.
+    """
     found, start = [], 0
-    for match in _END.finditer(text):
+    for match in end.finditer(text):
         found.append((start, match.end()))
         start = match.end()
     found.append((start, len(text)))
     trimmed = []
-    for first, end in found:
-        while first < end and text[first].isspace():
+    for first, last in found:
+        while first < last and text[first].isspace():
             first += 1
-        while end > first and text[end - 1].isspace():
-            end -= 1
-        trimmed += [(place, min(place + MAX_SENTENCE, end)) for place in range(first, end, MAX_SENTENCE)]
+        while last > first and text[last - 1].isspace():
+            last -= 1
+        trimmed += [(place, min(place + MAX_SENTENCE, last)) for place in range(first, last, MAX_SENTENCE)]
     return trimmed
 
 
@@ -56,6 +64,10 @@ class Passage:
 
     stems: dict[str, list[int]] = field(default_factory=dict)
     """Content words, and where they stand (in words; a mark of punctuation counts for `_GAP`)."""
+    written: dict[str, str] = field(default_factory=dict)
+    """Each stem as the word that stands there first."""
+    sequence: list[str] = field(default_factory=list)
+    """The stems in order."""
     values: list[Value] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     """Where each value stands, on the same scale."""
@@ -67,9 +79,15 @@ class Passage:
     """Of these, the first behind each denial."""
     affirmed: set[str] = field(default_factory=set)
     """Stems that stand outside of every denial."""
-    denies: bool = False
-    """Whether any word denies or restricts."""
+    restricts: bool = False
+    """Whether a word such as "only" or "unless" stands in it, which may deny in other words."""
     conditions: set[str] = field(default_factory=set)
+
+    def deny(self, key: str) -> None:
+        """Note that `key`, affirmed so far, is denied behind it ("a machine may not")."""
+        self.affirmed.discard(key)
+        self.denied.add(key)
+        self.heads.add(key)
 
 
 def passage(text: str, small: str | None = None) -> Passage:
@@ -86,30 +104,36 @@ def passage(text: str, small: str | None = None) -> Passage:
         starts.append(match.start())
     result = Passage(values=values(words))
     taken = {place for value in result.values for place in range(value.index, value.end)}
-    position, reach, fresh, after_break = 0, 0, False, True
+    position, reach, fresh, after_break, last = 0, 0, False, True, ""
     places = []
     for index, word in enumerate(words):
         places.append(position)
         if not word[0].isalnum() and word[0] not in "$€£°%":
             if word != "-":
+                if fresh and last:
+                    result.deny(last)
+                fresh, last = False, ""
                 position, reach, after_break = position + _GAP, 0, word in ".:!?(" or after_break
             continue
         position += 1
         bare = word.replace("'", "")
         if bare in CONDITIONS:
             result.conditions.add(CONDITIONS[bare])
-        if bare in DENYING:
-            result.denies = True
-            if bare in NEGATIONS and not (bare == "no" and index == 0):
+        if bare in NEGATIONS:
+            if bare != "no" or index:
                 reach, fresh = _SCOPE, True
+        elif bare in DENYING:
+            result.restricts = True
         elif bare in ("but", "while"):
             reach = 0
         initial, after_break = after_break, False
-        if index in taken or bare in STOP or bare in DENYING or word[0].isdigit():
+        char = text[starts[index]]
+        if index in taken or (bare in STOP and not (bare == "us" and char == "U")) or bare in DENYING or word[0].isdigit():
             continue
         key = stem(word.partition("'")[0])
         result.stems.setdefault(key, []).append(position)
-        char = text[starts[index]]
+        result.sequence.append(key)
+        result.written.setdefault(key, text[starts[index] : starts[index] + len(word)])
         if char != small[starts[index]] and (not initial or any(sign.isdigit() for sign in word)):
             result.names.add(key)
         if reach:
@@ -119,6 +143,9 @@ def passage(text: str, small: str | None = None) -> Passage:
             reach, fresh = reach - 1, False
         else:
             result.affirmed.add(key)
+            last = key
+    if fresh and last:
+        result.deny(last)
     result.places = [places[value.index] for value in result.values]
     return result
 
@@ -129,7 +156,7 @@ class Source:
     __slots__ = ("_passages", "names", "small", "spans", "text", "where")
 
     def __init__(self, text: str) -> None:
-        self.text, self.small, self.spans = text, lower(text), sentences(text)
+        self.text, self.small, self.spans = text, lower(text), sentences(text, _PART)
         self.names = {stem(name.lower()) for name in _NAME.findall(text)}
         self.where: dict[str, list[int]] = {}
         """Stem or number -> sentences that hold it."""

@@ -11,8 +11,8 @@ from functools import lru_cache
 STOP = frozenset(
     "a about all also am an and any are as at be been being both but by can could did do does doing either else ever for from get gets got had"
     " has have having he her here him his how however i if in into is it its itself just kind let many may me might mine much must my of off"
-    " on onto or other our ours out over own please quite rather really same shall she should since so some such sure than that the their"
-    " them then there these they this those though through thus to too under until up upon us very was we were what when where whether"
+    " on onto or other our ours out own please quite rather really same shall she should since so some such sure than that the their"
+    " them then there these they this those though through thus to too until up upon us very was we were what when where whether"
     " which while who whom whose why will with within would yes yet you your yours need needs only even still already well"
     " be's it's that's one ones unless except without not no never none nor neither cannot".split()
 )
@@ -34,8 +34,8 @@ CONDITIONS = {"if": "if", "provided": "if", "when": "if", "unless": "unless", "e
 """Connectives that bind a statement to a condition, by their class."""
 
 _OPPOSITES = (
-    "open close|before after|more less fewer|most least|higher lower|above below|first last|always never|include exclude|allow forbid"
-    "|increase decrease reduce|early late|hot cold|warm cool|upgrade downgrade|working broken|lock unlock|accept refuse|alive dead"
+    "open close|before after|more less fewer|most least|higher lower|above below under|over under|first last|always never|include exclude|allow forbid"
+    "|increase decrease reduce|early late|hot cold|warm cool|upgrade downgrade|working broken|accept refuse|alive dead"
     "|possible impossible|success failure|minimum maximum|add remove|faster slower|full empty|thin thick|safe dangerous|enable disable"
     "|monthly yearly|win lose|buy sell|old new|day night|north south|east west|male female|husband wife|father mother|brother sister|son daughter"
     "|light dark|illness health|normal abnormal|older younger|longer shorter|larger smaller|bigger smaller|best worst|left right|up down"
