@@ -29,8 +29,7 @@ def parts(text: str) -> list[Part]:
     found: list[Part] = []
     small = lower(text)
     for number, (start, end) in enumerate(sentences(text)):
-        whole = passage(text[start:end], small[start:end])
-        if says_dont_know(text[start:end]) and not whole.values:
+        if says_dont_know(text[start:end]) and not passage(text[start:end], small[start:end]).values:
             continue
         found += _clauses(text, small, start, end, number)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -13,20 +14,23 @@ _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 TOKEN = re.compile(rf"[$€£]?\d+(?:(?:,\d{{3}})+(?!\d))?(?:[.:]\d+)?(?:(?:st|nd|rd|th)\b)?|°\s?[cf]\b|[{_CJK}]|[^\W\d_][^\W_]*(?:'[^\W\d_]+)*|[%,;:.!?()–—-]")
 """A number with its currency, a unit that is a sign, a word, or a mark of punctuation. Chinese, Japanese and Korean go by characters."""
 _WORD = re.compile(rf"[{_CJK}]|[^\W_]+(?:'[^\W\d_]+)*")
-_NAME = re.compile(r"(?<=[\w,] )[A-Z][^\W_]+")
 _PLAIN = str.maketrans("\u2018\u2019\u00a0\u202f", "''  ")
 MAX_SENTENCE = 1_000
 """A longer sentence is cut (in characters)."""
+_MEMORY = 20_000
+"""How many look-ups of words in a source are kept."""
+_STOPS = frozenset((*".:!?\"'()", ""))
+"""A capital behind these may be that of a sentence."""
 _SCOPE = 3
 """How many content words a denial reaches."""
 _GAP = 3
 """How many words a mark of punctuation counts for, where distance is measured."""
 
-_ABBREVIATIONS = r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bvs)(?<!\bNo)(?<!\bJr)(?<!\bSr)(?<!\be\.g)(?<!\bi\.e)(?<!\b[A-Z])(?<!\b[ap]\.m)"
-_END = re.compile(rf"(?:{_ABBREVIATIONS}\.(?=[\"'”’)\]]*(?:\s|$|[A-Z][a-z]))|[!?](?=[\"'”’)\]]*\s)|[。！？；]|\n)[\"'”’)\]]*\s*")
-
-_PART = re.compile(rf"{_END.pattern}|;\s+")
+_END = r"(?<=[。！？；\n])|(?<=[.!?])[\"'”’)\]]*(?:\s+|$|(?=[A-Z][a-z]))"
+_SENTENCE = re.compile(rf"[.!?\n。！？；](?:{_END})")
+_PART = re.compile(rf"[.!?;\n。！？；](?:{_END}|(?<=;)\s+)")
 """In a source a semicolon ends a sentence, so that a claim is held to the half that it repeats."""
+_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|vs|No|Jr|Sr|Prof|etc|approx|[A-Z])|\b(?:e\.g|i\.e|[ap]\.m))$")
 
 
 def lower(text: str) -> str:
@@ -36,7 +40,7 @@ def lower(text: str) -> str:
     return small if len(small) == len(text) else "".join(part if len(part := char.lower()) == 1 else char for char in plain)
 
 
-def sentences(text: str, end: re.Pattern[str] = _END) -> list[tuple[int, int]]:
+def sentences(text: str, end: re.Pattern[str] = _SENTENCE) -> list[tuple[int, int]]:
     """Return where the sentences of `text` start and end, without the white space around them; none is longer than `MAX_SENTENCE`.
 
     Args:
@@ -45,6 +49,9 @@ def sentences(text: str, end: re.Pattern[str] = _END) -> list[tuple[int, int]]:
     """
     found, start = [], 0
     for match in end.finditer(text):
+        place = match.start()
+        if text[place] == "." and _ABBREVIATION.search(text, max(0, place - 8), place):
+            continue
         found.append((start, match.end()))
         start = match.end()
     found.append((start, len(text)))
@@ -151,19 +158,41 @@ def passage(text: str, small: str | None = None) -> Passage:
 
 
 class Source:
-    """A text with an index of its sentences. Sentences are taken apart when they are first asked for."""
+    """A text that can be asked for the sentences with a word. Words are looked up, and sentences taken apart, when they are first asked for."""
 
-    __slots__ = ("_passages", "names", "small", "spans", "text", "where")
+    __slots__ = ("_found", "_passages", "_starts", "names", "small", "spans", "text")
 
     def __init__(self, text: str) -> None:
         self.text, self.small, self.spans = text, lower(text), sentences(text, _PART)
-        self.names = {stem(name.lower()) for name in _NAME.findall(text)}
-        self.where: dict[str, list[int]] = {}
-        """Stem or number -> sentences that hold it."""
+        self.names: set[str] = set()
+        """Of the stems that were looked up, those that are written like names within a sentence."""
+        self._starts = [start for start, _ in self.spans]
+        self._found: dict[str, list[int]] = {}
         self._passages: dict[int, Passage] = {}
-        for number, (start, end) in enumerate(self.spans):
-            for word in {*_WORD.findall(self.small, start, end)} - STOP:
-                self.where.setdefault(stem(word.partition("'")[0] if "'" in word else word), []).append(number)
+
+    def find(self, key: str) -> list[int]:
+        """Return the sentences that hold a word with the stem `key`, or that number."""
+        found = self._found.get(key)
+        if found is None:
+            if len(self._found) >= _MEMORY:
+                self._found.clear()
+            found = self._found[key] = self._look_up(key)
+        return found
+
+    def _look_up(self, key: str) -> list[int]:
+        found: list[int] = []
+        text, small = self.text, self.small
+        place = small.find(key)
+        while place >= 0:
+            word = _WORD.match(small, place)
+            if word and not (place and small[place - 1].isalnum()) and stem(word.group().partition("'")[0]) == key:
+                number = bisect_right(self._starts, place) - 1
+                if not found or found[-1] != number:
+                    found.append(number)
+                if text[place] != small[place] and text[place - 1 : place] == " " and text[place - 2 : place - 1] not in _STOPS:
+                    self.names.add(key)
+            place = small.find(key, place + len(key))
+        return found
 
     def passage(self, number: int) -> Passage:
         """Return a sentence, taken apart."""
