@@ -12,7 +12,7 @@ from llmlab.pipeline.answer import Finding
 from llmlab.pipeline.grounding.citations import Citation, Quote, citations, quotes, without
 from llmlab.pipeline.grounding.claims import Part, parts
 from llmlab.pipeline.grounding.matching import Match, best
-from llmlab.pipeline.grounding.passage import passage, source
+from llmlab.pipeline.grounding.passage import Passage, Sources, indexed, passage
 from llmlab.pipeline.prompt import Document, as_documents
 
 THRESHOLD = 0.55
@@ -89,18 +89,17 @@ def check(answer: str, *, sources: Iterable[Any], question: str | None = None, t
     cited, quoted = citations(text, documents), quotes(text, documents)
     found = parts(without(text, cited))
     asked = passage((question or "")[:MAX_ANSWER])
-    indexed = [source(document.text) for document in documents]
+    texts = indexed(tuple(document.text for document in documents))
     claims = []
     for number, part in enumerate(found):
         own = _cited(part, found[number + 1 :], cited)
-        match = best(part.content, asked, [(place, indexed[place]) for place in range(len(indexed))])
-        match = _held_to(match, part, asked, own, indexed, documents)
+        match = _held_to(best(part.content, asked, texts), part, asked, own, texts, documents)
         inside = [quote for quote in quoted if part.start <= quote.start < part.end]
         if any(not quote.sources for quote in inside):
             match = match._replace(score=min(match.score, 0.2), reason="the quote is in no source")
         elif 2 * sum(quote.end - quote.start for quote in inside) > part.end - part.start:
             match = match._replace(score=max(match.score, 0.75))
-        claims.append(_claim(answer, part, match, own, indexed, threshold))
+        claims.append(_claim(answer, part, match, own, texts, threshold))
     if len(answer) > MAX_ANSWER and answer[MAX_ANSWER:].strip():
         rest = f"only the first {MAX_ANSWER:,} characters are checked"
         claims.append(
@@ -125,7 +124,7 @@ def _cited(part: Part, later: Sequence[Part], cited: Sequence[Citation]) -> tupl
 
 
 def _held_to(
-    match: Match, part: Part, asked: Any, own: Sequence[Citation], indexed: Sequence[Any], documents: Sequence[Document]
+    match: Match, part: Part, asked: Passage, own: Sequence[Citation], texts: Sources, documents: Sequence[Document]
 ) -> Match:
     """Return the match of a claim within the documents that it cites."""
     places = sorted({one.source for one in own if one.source is not None})
@@ -133,16 +132,17 @@ def _held_to(
         return match
     if not places:
         return match._replace(score=min(match.score, 0.2), reason="it cites a document that does not exist")
-    if match.source in places:
+    if match.sentence is None or texts.place(match.sentence)[0] in places:
         return match
-    there = best(part.content, asked, [(place, indexed[place]) for place in places])
-    if match.source is None or there.score >= 0.9 * match.score:
+    there = best(part.content, asked, texts, texts.within(places))
+    if there.score >= 0.9 * match.score:
         return there
-    return match._replace(score=min(there.score, 0.3), reason=f"{documents[match.source].id} says it, and not the document that is cited")
+    holder = documents[texts.place(match.sentence)[0]].id
+    return match._replace(score=min(there.score, 0.3), reason=f"{holder} says it, and not the document that is cited")
 
 
-def _claim(answer: str, part: Part, match: Match, own: Sequence[Citation], indexed: Sequence[Any], threshold: float) -> Claim:
-    start, end = (0, 0) if match.source is None else indexed[match.source].spans[match.sentence]
+def _claim(answer: str, part: Part, match: Match, own: Sequence[Citation], texts: Sources, threshold: float) -> Claim:
+    place, start, end = (None, 0, 0) if match.sentence is None else texts.place(match.sentence)
     return Claim(
         text=answer[part.start : part.end],
         start=part.start,
@@ -150,7 +150,7 @@ def _claim(answer: str, part: Part, match: Match, own: Sequence[Citation], index
         supported=match.score >= threshold,
         score=match.score,
         reason=match.reason,
-        source=match.source,
+        source=place,
         source_start=start,
         source_end=end,
         cited=tuple(one.id for one in own),

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Levenshtein
 
-from llmlab.pipeline.grounding.passage import Passage, Source
+from llmlab.pipeline.grounding.passage import Passage, Sources
 from llmlab.pipeline.grounding.values import Value, same
 from llmlab.pipeline.grounding.words import OPPOSITE, SYNONYMS
 
 CANDIDATES = 4
 """How many sentences a claim is compared with."""
+_SUM = 10
+"""How many values may be added up."""
+_CLOSE = 0.85
+"""A sentence that shares this part of what the best one shares may be the right one too."""
+_FEW = 0.55
+"""Below this the words alone are too few, whatever else agrees."""
 _FUZZY = 84
 """How alike two words must be to count as one (0 to 100)."""
+
+
+_Near = Callable[[], Iterable[Passage]]
+"""Gives the other sentences that come into question; they are taken apart only then."""
 
 
 class Match(NamedTuple):
@@ -26,48 +37,55 @@ class Match(NamedTuple):
     """0 to 1."""
     reason: str
     """Why it is not 1, for people; empty: nothing is against it."""
-    source: int | None
-    """Index of the source; None: no sentence has anything to do with it."""
-    sentence: int
+    sentence: int | None
+    """Number of the sentence; None: no sentence has anything to do with it."""
 
 
-NOTHING = Match(0.0, "no source says anything like it", None, 0)
-
-
-def best(claim: Passage, question: Passage, sources: Sequence[tuple[int, Source]]) -> Match:
+def best(claim: Passage, question: Passage, sources: Sources, only: Container[int] | None = None) -> Match:
     """Return the match of `claim` with the sentence that shares most with it, by rare words and values.
 
     Args:
         claim: What the answer says.
         question: Its words are no news, and help to find the place.
-        sources: Index and text of each source that may be used.
+        sources: What the answer should rest on.
+        only: The sentences to look at; None: all.
     """
-    held: dict[tuple[int, int], float] = {}
+    held: dict[int, float] = {}
     weights: dict[str, float] = {}
     wanted = [(key, 1.0) for key in claim.stems] + [(key, 0.4) for key in question.stems if key not in claim.stems]
-    wanted += [(f"{value.number:g}", 0.5) for value in claim.values]
-    for key, share in wanted:
-        found = [(number, sentence) for number, (_, text) in enumerate(sources) for sentence in text.find(key)]
-        weights[key] = 1 / math.sqrt(len(found)) if found else 1.0
-        for place in found:
-            held[place] = held.get(place, 0.0) + share * weights[key]
-    ranked = sorted(held, key=lambda place: (-held[place], place))[:CANDIDATES]
+    _hold(wanted, held, weights, sources, only)
+    by_words = dict(held)
+    _hold([(f"{value.number:g}", 0.5) for value in claim.values], held, weights, sources, only)
+    ranked = sorted(held, key=lambda sentence: (-held[sentence], sentence))[:CANDIDATES]
     if not ranked:
-        return NOTHING
-    near = [sources[number][1].passage(sentence) for number, sentence in ranked]
-    known = {key for key in claim.stems if any(text.find(key) for _, text in sources)}
-    names = claim.names | {key for key in claim.stems if any(key in text.names for _, text in sources)}
-    scored = []
-    for (number, sentence), given in zip(ranked, near, strict=True):
-        if held[number, sentence] < 0.85 * held[ranked[0]]:
+        return Match(0.0, "no source says anything like it", None)
+    known = {key for key in claim.stems if sources.find(key)}
+    names = claim.names | (sources.names & claim.stems.keys())
+    matches = []
+    for sentence in ranked:
+        if held[sentence] < _CLOSE * held[ranked[0]]:
             break
-        score, reason = _compare(claim, given, question, near, weights, known, names)
-        scored.append(Match(score, reason, sources[number][0], sentence))
-    return max(scored, key=lambda match: match.score)
+        others = [other for other in ranked if other != sentence]
+        closer = [other for other in others if by_words.get(other, 0.0) >= by_words.get(sentence, 0.0)]
+        near, closest = (partial(map, sources.passage, some) for some in (others, closer))
+        matches.append(Match(*_compare(claim, sources.passage(sentence), question, near, closest, weights, known, names), sentence))
+    return max(matches, key=lambda match: match.score)
+
+
+def _hold(
+    wanted: Iterable[tuple[str, float]], held: dict[int, float], weights: dict[str, float], sources: Sources, only: Container[int] | None
+) -> None:
+    """Add to each sentence the weights of the wanted words that it holds: the rarer, the more."""
+    for key, share in wanted:
+        found = sources.find(key)
+        weights[key] = weight = 1 / math.sqrt(len(found)) if found else 1.0
+        for sentence in found:
+            if only is None or sentence in only:
+                held[sentence] = held.get(sentence, 0.0) + share * weight
 
 
 def _compare(
-    claim: Passage, given: Passage, question: Passage, near: Sequence[Passage], weights: dict[str, float], known: set[str], names: set[str]
+    claim: Passage, given: Passage, question: Passage, near: _Near, closer: _Near, weights: dict[str, float], known: set[str], names: set[str]
 ) -> tuple[float, str]:
     shared = {key: key for key in claim.stems if key in given.stems}
     for key in claim.stems:
@@ -83,7 +101,7 @@ def _compare(
         score = max(score, 0.6 + 0.4 * score)
     doubts = [
         *_values(claim, given, question, near),
-        *_elsewhere(claim, given, question, near),
+        *_elsewhere(claim, given, question, closer),
         *_replaced(claim, given, shared, known),
         *_denials(claim, given, shared),
         *_names(claim, given, question, near, names),
@@ -91,12 +109,12 @@ def _compare(
         *_conditions(claim, given, shared),
         *_swaps(claim, given, shared),
     ]
+    # The worst doubt counts in full, and each (itself again) a little more.
     factor, reason = min(doubts, default=(1.0, ""))
-    for other, _ in doubts:
-        factor = min(factor, factor * other**0.3) if other < 1 else factor
-    if not reason and score < 0.5:
+    factor *= math.prod(doubt**0.3 for doubt, _ in sorted(doubts))
+    if not reason and score < _FEW:
         reason = "too few of its words are in the sources"
-    return score * factor, reason
+    return round(score * factor, 3), reason
 
 
 def _twin(key: str, given: Passage) -> str | None:
@@ -110,17 +128,16 @@ def _twin(key: str, given: Passage) -> str | None:
     return found[0] if found and found[0] not in OPPOSITE else None
 
 
-def _values(claim: Passage, given: Passage, question: Passage, near: Sequence[Passage]) -> list[tuple[float, str]]:
+def _values(claim: Passage, given: Passage, question: Passage, near: _Near) -> list[tuple[float, str]]:
     doubts = []
     for value in claim.values:
         if any(same(value, other) for other in given.values):
             continue
         rivals = [other for other in given.values if other.dimension == value.dimension]
-        holders = [passage for passage in near if passage is not given and any(same(value, other) for other in passage.values)]
-        parts = [other.amount for other in claim.values if other is not value and other.dimension == value.dimension]
+        holders = [passage for passage in near() if any(same(value, other) for other in passage.values)]
         if any(same(value, other) for other in question.values):
             doubts.append((0.8, f"{_text(value)} is in the question, and not in the source"))
-        elif 1 < len(parts) < 10 and math.isclose(math.fsum(parts), value.amount):
+        elif _adds_up(value, claim.values):
             continue
         elif holders:
             fits = any(key in passage.stems and key not in given.stems for passage in holders for key in (*claim.stems, *question.stems))
@@ -131,13 +148,19 @@ def _values(claim: Passage, given: Passage, question: Passage, near: Sequence[Pa
     return doubts
 
 
-def _elsewhere(claim: Passage, given: Passage, question: Passage, near: Sequence[Passage]) -> list[tuple[float, str]]:
+def _adds_up(value: Value, claimed: Sequence[Value]) -> bool:
+    """Return whether `value` is the sum of the others of its kind, as in "$20: $14 for the plan and $6 for Alaska"."""
+    parts = [other.amount for other in claimed[:_SUM] if other is not value and other.dimension == value.dimension]
+    return len(parts) > 1 and math.isclose(math.fsum(parts), value.amount)
+
+
+def _elsewhere(claim: Passage, given: Passage, question: Passage, near: _Near) -> list[tuple[float, str]]:
     """Find a sentence that speaks of more of what the claim and the question speak of, and has another value for it."""
     wanted = claim.stems.keys() | question.stems.keys()
     here = wanted & given.stems.keys()
     for value in claim.values:
-        for passage in near:
-            if passage is given or any(same(value, other) for other in passage.values):
+        for passage in near():
+            if any(same(value, other) for other in passage.values):
                 continue
             rivals = [other for other in passage.values if other.unit == value.unit]
             there = wanted & passage.stems.keys()
@@ -160,12 +183,12 @@ def _denials(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tup
     return []
 
 
-def _names(claim: Passage, given: Passage, question: Passage, near: Sequence[Passage], names: set[str]) -> list[tuple[float, str]]:
+def _names(claim: Passage, given: Passage, question: Passage, near: _Near, names: set[str]) -> list[tuple[float, str]]:
     doubts = []
     for name in sorted(names):
         if name in given.stems or _twin(name, given):
             continue
-        if any(name in passage.stems for passage in near):
+        if any(name in passage.stems for passage in near()):
             if given.names - claim.stems.keys():
                 doubts.append((0.5, f"{claim.written[name]} is not in this sentence of the source"))
         elif name in question.stems:

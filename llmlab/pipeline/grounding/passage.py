@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import accumulate
 
 from llmlab.pipeline.grounding.values import Value, values
 from llmlab.pipeline.grounding.words import CONDITIONS, DENYING, NEGATIONS, STOP, stem
@@ -14,9 +16,13 @@ _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 TOKEN = re.compile(rf"[$€£]?\d+(?:(?:,\d{{3}})+(?!\d))?(?:[.:]\d+)?(?:(?:st|nd|rd|th)\b)?|°\s?[cf]\b|[{_CJK}]|[^\W\d_][^\W_]*(?:'[^\W\d_]+)*|[%,;:.!?()–—-]")
 """A number with its currency, a unit that is a sign, a word, or a mark of punctuation. Chinese, Japanese and Korean go by characters."""
 _WORD = re.compile(rf"[{_CJK}]|[^\W_]+(?:'[^\W\d_]+)*")
-_PLAIN = str.maketrans("\u2018\u2019\u00a0\u202f", "''  ")
+_PLAIN = (("\u2018", "'"), ("\u2019", "'"), ("\u00a0", " "), ("\u202f", " "))
 MAX_SENTENCE = 1_000
 """A longer sentence is cut (in characters)."""
+_KEPT = 200_000
+"""Texts that are longer together are not kept (in characters)."""
+_MARKS = frozenset("%,;:.!?()–—-")
+_SPECIAL = STOP | DENYING | CONDITIONS.keys()
 _MEMORY = 20_000
 """How many look-ups of words in a source are kept."""
 _STOPS = frozenset((*".:!?\"'()", ""))
@@ -35,9 +41,10 @@ _ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|vs|No|Jr|Sr|Prof|etc|approx
 
 def lower(text: str) -> str:
     """Return `text` in lower case with plain apostrophes and spaces, at the same length."""
-    plain = text.translate(_PLAIN)
-    small = plain.lower()
-    return small if len(small) == len(text) else "".join(part if len(part := char.lower()) == 1 else char for char in plain)
+    for odd, plain in _PLAIN:
+        text = text.replace(odd, plain)
+    small = text.lower()
+    return small if len(small) == len(text) else "".join(part if len(part := char.lower()) == 1 else char for char in text)
 
 
 def sentences(text: str, end: re.Pattern[str] = _SENTENCE) -> list[tuple[int, int]]:
@@ -105,43 +112,46 @@ def passage(text: str, small: str | None = None) -> Passage:
         small: The same by `lower`, where it is known.
     """
     small = lower(text) if small is None else small
-    words, starts = [], []
-    for match in TOKEN.finditer(small):
-        words.append(match.group())
-        starts.append(match.start())
-    result = Passage(values=values(words))
-    taken = {place for value in result.values for place in range(value.index, value.end)}
-    position, reach, fresh, after_break, last = 0, 0, False, True, ""
+    tokens = [(match.group(), match.start()) for match in TOKEN.finditer(small)]
+    found = values([word for word, _ in tokens])
+    result = Passage(values=found)
+    stems, taken = result.stems, {place for value in found for place in range(value.index, value.end)}
     places = []
-    for index, word in enumerate(words):
+    position, reach, fresh, starts, last = 0, 0, False, True, ""
+    for index, (word, place) in enumerate(tokens):
         places.append(position)
-        if not word[0].isalnum() and word[0] not in "$€£°%":
-            if word != "-":
+        first = word[0]
+        if first in _MARKS:
+            if first not in "-%":
                 if fresh and last:
                     result.deny(last)
-                fresh, last = False, ""
-                position, reach, after_break = position + _GAP, 0, word in ".:!?(" or after_break
+                fresh, last, starts = False, "", starts or first in ".:!?("
+                position, reach = position + _GAP, 0
             continue
         position += 1
-        bare = word.replace("'", "")
-        if bare in CONDITIONS:
-            result.conditions.add(CONDITIONS[bare])
-        if bare in NEGATIONS:
-            if bare != "no" or index:
-                reach, fresh = _SCOPE, True
-        elif bare in DENYING:
-            result.restricts = True
-        elif bare in ("but", "while"):
-            reach = 0
-        initial, after_break = after_break, False
-        char = text[starts[index]]
-        if index in taken or (bare in STOP and not (bare == "us" and char == "U")) or bare in DENYING or word[0].isdigit():
+        initial, starts = starts, False
+        bare = word.replace("'", "") if "'" in word else word
+        if bare in _SPECIAL and not (bare == "us" and text[place] == "U"):
+            if bare in NEGATIONS:
+                if bare != "no" or index:
+                    reach, fresh = _SCOPE, True
+            elif bare in DENYING:
+                result.restricts = True
+            elif bare in ("but", "while"):
+                reach = 0
+            if bare in CONDITIONS:
+                result.conditions.add(CONDITIONS[bare])
             continue
-        key = stem(word.partition("'")[0])
-        result.stems.setdefault(key, []).append(position)
+        if index in taken or not first.isalpha():
+            continue
+        key = stem(word.partition("'")[0] if "'" in word else word)
         result.sequence.append(key)
-        result.written.setdefault(key, text[starts[index] : starts[index] + len(word)])
-        if char != small[starts[index]] and (not initial or any(sign.isdigit() for sign in word)):
+        if key in stems:
+            stems[key].append(position)
+        else:
+            stems[key] = [position]
+            result.written[key] = text[place : place + len(word)]
+        if text[place] != first and (not initial or not word.isalpha()):
             result.names.add(key)
         if reach:
             result.denied.add(key)
@@ -153,22 +163,40 @@ def passage(text: str, small: str | None = None) -> Passage:
             last = key
     if fresh and last:
         result.deny(last)
-    result.places = [places[value.index] for value in result.values]
+    result.places = [places[value.index] for value in found]
     return result
 
 
-class Source:
-    """A text that can be asked for the sentences with a word. Words are looked up, and sentences taken apart, when they are first asked for."""
+class Sources:
+    """Texts that can be asked for the sentences with a word.
 
-    __slots__ = ("_found", "_passages", "_starts", "names", "small", "spans", "text")
+    Words are looked up, and sentences taken apart, when they are first asked for: most never are.
+    """
 
-    def __init__(self, text: str) -> None:
-        self.text, self.small, self.spans = text, lower(text), sentences(text, _PART)
+    __slots__ = ("_found", "_opens", "_passages", "_small", "_starts", "_text", "names", "spans")
+
+    def __init__(self, texts: tuple[str, ...]) -> None:
+        # One text, so that a word is looked up once; a line's end ends a sentence.
+        self._text = "\n".join(texts)
+        self._small, self.spans = lower(self._text), sentences(self._text, _PART)
+        """Where the sentences start and end in all texts together."""
         self.names: set[str] = set()
         """Of the stems that were looked up, those that are written like names within a sentence."""
         self._starts = [start for start, _ in self.spans]
+        self._opens = list(accumulate((len(text) + 1 for text in texts), initial=0))
         self._found: dict[str, list[int]] = {}
         self._passages: dict[int, Passage] = {}
+
+    def place(self, number: int) -> tuple[int, int, int]:
+        """Return the index of a sentence's text, and where the sentence starts and ends in it."""
+        start, end = self.spans[number]
+        text = bisect_right(self._opens, start) - 1
+        return text, start - self._opens[text], end - self._opens[text]
+
+    def within(self, texts: Iterable[int]) -> set[int]:
+        """Return the sentences of some texts."""
+        ranges = [(self._opens[text], self._opens[text + 1]) for text in texts]
+        return {number for first, last in ranges for number in range(bisect_left(self._starts, first), bisect_left(self._starts, last))}
 
     def find(self, key: str) -> list[int]:
         """Return the sentences that hold a word with the stem `key`, or that number."""
@@ -181,11 +209,11 @@ class Source:
 
     def _look_up(self, key: str) -> list[int]:
         found: list[int] = []
-        text, small = self.text, self.small
+        text, small = self._text, self._small
         place = small.find(key)
         while place >= 0:
-            word = _WORD.match(small, place)
-            if word and not (place and small[place - 1].isalnum()) and stem(word.group().partition("'")[0]) == key:
+            word = None if place and small[place - 1].isalnum() else _WORD.match(small, place)
+            if word and stem(word.group().partition("'")[0]) == key:
                 number = bisect_right(self._starts, place) - 1
                 if not found or found[-1] != number:
                     found.append(number)
@@ -196,13 +224,18 @@ class Source:
 
     def passage(self, number: int) -> Passage:
         """Return a sentence, taken apart."""
-        if number not in self._passages:
+        found = self._passages.get(number)
+        if found is None:
             start, end = self.spans[number]
-            self._passages[number] = passage(self.text[start:end], self.small[start:end])
-        return self._passages[number]
+            found = self._passages[number] = passage(self._text[start:end], self._small[start:end])
+        return found
 
 
-@lru_cache(maxsize=256)
-def source(text: str) -> Source:
-    """Return the index of a text; the last 256 are kept."""
-    return Source(text)
+def indexed(texts: tuple[str, ...]) -> Sources:
+    """Return the index of some texts; the last 64 are kept, but for very long ones."""
+    return _kept(texts) if sum(map(len, texts)) <= _KEPT else Sources(texts)
+
+
+@lru_cache(maxsize=64)
+def _kept(texts: tuple[str, ...]) -> Sources:
+    return Sources(texts)
