@@ -105,7 +105,9 @@ def __getattr__(name: str) -> object:
     if home is None:
         raise AttributeError(f"llmlab has no {name!r}; it has {', '.join(__all__)}")
     module = import_module(home)
-    value = module if home.endswith(f".{name}") and name in ("check", "faults", "grounding", "guardrails", "wire") else getattr(module, name)
+    value = (
+        module if home.endswith(f".{name}") and name in ("check", "faults", "grounding", "guardrails", "wire") else getattr(module, name)
+    )
     globals()[name] = value
     return value
 

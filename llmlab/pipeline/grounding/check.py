@@ -109,9 +109,7 @@ def check(answer: str, *, sources: Iterable[Any], question: str | None = None, t
     score = min((claim.score for claim in claims), default=1.0)
     if any(one.kind != "claim" for one in findings):
         score = min(score, 0.2)
-    return Grounding(
-        score=score, supported=not findings, claims=tuple(claims), citations=cited, quotes=quoted, findings=findings
-    )
+    return Grounding(score=score, supported=not findings, claims=tuple(claims), citations=cited, quotes=quoted, findings=findings)
 
 
 def _cited(part: Part, later: Sequence[Part], cited: Sequence[Citation]) -> tuple[Citation, ...]:
@@ -123,9 +121,7 @@ def _cited(part: Part, later: Sequence[Part], cited: Sequence[Citation]) -> tupl
     return own
 
 
-def _held_to(
-    match: Match, part: Part, asked: Passage, own: Sequence[Citation], texts: Sources, documents: Sequence[Document]
-) -> Match:
+def _held_to(match: Match, part: Part, asked: Passage, own: Sequence[Citation], texts: Sources, documents: Sequence[Document]) -> Match:
     """Return the match of a claim within the documents that it cites."""
     places = sorted({one.source for one in own if one.source is not None})
     if not own:
@@ -160,7 +156,9 @@ def _claim(answer: str, part: Part, match: Match, own: Sequence[Citation], texts
 def _findings(claims: Sequence[Claim], cited: Sequence[Citation], quoted: Sequence[Quote]) -> tuple[Finding, ...]:
     found = [Finding("claim", "grounding.claim", one.start, one.end, one.reason) for one in claims if not one.supported]
     found += [
-        Finding("citation", "grounding.citation", one.start, one.end, f"there is no document {one.id!r}") for one in cited if one.source is None
+        Finding("citation", "grounding.citation", one.start, one.end, f"there is no document {one.id!r}")
+        for one in cited
+        if one.source is None
     ]
     found += [Finding("quote", "grounding.quote", one.start, one.end, "the quote is in no source") for one in quoted if not one.sources]
     return tuple(sorted(found, key=lambda one: (one.start, one.end, one.kind)))

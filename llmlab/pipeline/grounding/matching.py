@@ -85,7 +85,14 @@ def _hold(
 
 
 def _compare(
-    claim: Passage, given: Passage, question: Passage, near: _Near, closer: _Near, weights: dict[str, float], known: set[str], names: set[str]
+    claim: Passage,
+    given: Passage,
+    question: Passage,
+    near: _Near,
+    closer: _Near,
+    weights: dict[str, float],
+    known: set[str],
+    names: set[str],
 ) -> tuple[float, str]:
     shared = {key: key for key in claim.stems if key in given.stems}
     for key in claim.stems:
@@ -96,7 +103,7 @@ def _compare(
     asked = math.fsum(weights[key] for key in claim.stems if key not in shared and key in question.stems) / total if total else 0.0
     about = math.fsum(weights[key] for key in claim.stems if key in known and key not in shared) / total if total else 0.0
     hits = sum(any(same(value, other) for other in given.values) for value in claim.values)
-    score = 0.35 + 0.65 * min(1.0, inside + 0.6 * asked + 0.4 * about) if total else 0.9
+    score = 0.45 + 0.55 * min(1.0, inside + 0.6 * asked + 0.4 * about) if total else 0.9
     if hits and hits == len(claim.values):
         score = max(score, 0.6 + 0.4 * score)
     doubts = [
@@ -221,10 +228,12 @@ def _replaced(claim: Passage, given: Passage, shared: dict[str, str], known: set
     if len(shared) < 3 or len(missing) > max(1, len(shared) / 2):
         return []
     ours = [shared.get(key, key) for key in claim.sequence]
-    for tag, first, last, start, end in Levenshtein.opcodes(ours, given.sequence):
-        if tag == "replace":
-            foreign = [claim.sequence[at] for at in range(first, last) if ours.count(ours[at]) > given.sequence.count(ours[at])]
-            instead = [key for key in given.sequence[start:end] if key not in ours]
+    for step in Levenshtein.opcodes(ours, given.sequence):
+        if step.tag == "replace":
+            foreign = [
+                claim.sequence[at] for at in range(step.src_start, step.src_end) if ours.count(ours[at]) > given.sequence.count(ours[at])
+            ]
+            instead = [key for key in given.sequence[step.dest_start : step.dest_end] if key not in ours]
             if foreign and instead:
                 reason = f'the source says "{given.written[instead[0]]}", not "{claim.written[foreign[0]]}"'
                 return [(0.5 if foreign[0] in known else 0.7, reason)]

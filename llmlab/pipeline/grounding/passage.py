@@ -13,7 +13,9 @@ from llmlab.pipeline.grounding.values import Value, values
 from llmlab.pipeline.grounding.words import CONDITIONS, DENYING, NEGATIONS, STOP, stem
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-TOKEN = re.compile(rf"[$€£]?\d+(?:(?:,\d{{3}})+(?!\d))?(?:[.:]\d+)?(?:(?:st|nd|rd|th)\b)?|°\s?[cf]\b|[{_CJK}]|[^\W\d_][^\W_]*(?:'[^\W\d_]+)*|[%,;:.!?()–—-]")
+TOKEN = re.compile(
+    rf"[$€£]?\d+(?:(?:,\d{{3}})+(?!\d))?(?:[.:]\d+)?(?:(?:st|nd|rd|th)\b)?|°\s?[cf]\b|[{_CJK}]|[^\W\d_][^\W_]*(?:'[^\W\d_]+)*|[%,;:.!?()–—-]"
+)
 """A number with its currency, a unit that is a sign, a word, or a mark of punctuation. Chinese, Japanese and Korean go by characters."""
 _WORD = re.compile(rf"[{_CJK}]|[^\W_]+(?:'[^\W\d_]+)*")
 _PLAIN = (("\u2018", "'"), ("\u2019", "'"), ("\u00a0", " "), ("\u202f", " "))
@@ -115,7 +117,7 @@ def passage(text: str, small: str | None = None) -> Passage:
     tokens = [(match.group(), match.start()) for match in TOKEN.finditer(small)]
     found = values([word for word, _ in tokens])
     result = Passage(values=found)
-    stems, taken = result.stems, {place for value in found for place in range(value.index, value.end)}
+    stems, taken = result.stems, {place for value in found for place in range(value.first, value.end)}
     places = []
     position, reach, fresh, starts, last = 0, 0, False, True, ""
     for index, (word, place) in enumerate(tokens):
@@ -163,7 +165,7 @@ def passage(text: str, small: str | None = None) -> Passage:
             last = key
     if fresh and last:
         result.deny(last)
-    result.places = [places[value.index] for value in found]
+    result.places = [places[value.first] for value in found]
     return result
 
 

@@ -19,17 +19,42 @@ class Value(NamedTuple):
     """As written, in the singular."""
     number: float
     """As written."""
-    index: int
+    first: int
     """Which token of the text it begins at."""
     end: int
     """One past its last token."""
 
 
-_UNITS = {
-    "seconds": {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "day": 86400, "week": 604800, "fortnight": 1209600},
+def _split(text: str) -> list[str]:
+    return text.split()
+
+
+_UNITS: dict[str, dict[str, float]] = {
+    "seconds": {
+        "second": 1,
+        "sec": 1,
+        "minute": 60,
+        "min": 60,
+        "hour": 3600,
+        "hr": 3600,
+        "day": 86400,
+        "week": 604800,
+        "fortnight": 1209600,
+    },
     "months": {"month": 1, "year": 12, "yr": 12, "decade": 120, "century": 1200},
-    "grams": {"mg": 1e-3, "g": 1, "gram": 1, "kg": 1e3, "kilo": 1e3, "kilogram": 1e3, "ton": 1e6, "lb": 453.592, "pound": 453.592, "oz": 28.3495},
-    "meters": {"mm": 1e-3, "cm": 1e-2, "m": 1, "meter": 1, "metre": 1, "km": 1e3, "kilometer": 1e3, "inch": 0.0254, "inche": 0.0254}
+    "grams": {
+        "mg": 1e-3,
+        "g": 1,
+        "gram": 1,
+        "kg": 1e3,
+        "kilo": 1e3,
+        "kilogram": 1e3,
+        "ton": 1e6,
+        "lb": 453.592,
+        "pound": 453.592,
+        "oz": 28.3495,
+    },
+    "meters": {"mm": 1e-3, "cm": 1e-2, "m": 1, "meter": 1, "metre": 1, "km": 1e3, "kilometer": 1e3, "inch": 0.0254}
     | {"foot": 0.3048, "feet": 0.3048, "ft": 0.3048, "yard": 0.9144, "mile": 1609.344},
     "liters": {"ml": 1e-3, "l": 1, "liter": 1, "litre": 1, "gallon": 3.78541},
     "bytes": {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12},
@@ -46,30 +71,27 @@ _UNITS = {
     "sterling": {"£": 1, "gbp": 1},
     "fahrenheit": {"°f": 1, "fahrenheit": 1},
 }
-UNITS = {name: (dimension, float(size)) for dimension, names in _UNITS.items() for name, size in names.items()}
-_WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-NUMBERS = {word: float(n) for n, word in enumerate(_WORDS)} | {"twice": 2.0, "dozen": 12.0}
-_TENS = {word: 10.0 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+UNITS: dict[str, tuple[str, float]] = {
+    name: (dimension, float(size)) for dimension, names in _UNITS.items() for name, size in names.items()
+}
+_WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+NUMBERS = {word: float(n) for n, word in enumerate(_split(_WORDS))} | {"twice": 2.0, "dozen": 12.0}
+_TENS = {word: 10.0 * n for n, word in enumerate(_split("twenty thirty forty fifty sixty seventy eighty ninety"), 2)}
 _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "dozen": 12.0}
-_ORDINALS = {word: float(n) for n, word in enumerate("fourth fifth sixth seventh eighth ninth tenth".split(), 4)}
+_ORDINALS = {word: float(n) for n, word in enumerate(_split("fourth fifth sixth seventh eighth ninth tenth"), 4)}
 _PARTS = {"half": 0.5, "quarter": 0.25, "third": 1 / 3}
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = _split("january february march april may june july august september october november december")
 MONTHS = {name: n for n, name in enumerate(_MONTHS, 1)} | {name[:3]: n for n, name in enumerate(_MONTHS, 1)} | {"sept": 9}
 _RATES = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year", "annual": "year", "annually": "year", "hourly": "hour"}
-_EACH = frozenset("a an per each every".split())
-_BETWEEN = frozenset("business extra more additional full whole calendar working consecutive further virtual in".split())
-_JOINERS = frozenset("to and or - – — through".split())
+_EACH = frozenset(_split("a an per each every"))
+_BETWEEN = frozenset(_split("business extra more additional full whole calendar working consecutive further"))
+_JOINERS = frozenset(_split("to and or - – — through"))
 _TIMES = frozenset(("seconds", "months"))
 
 
 @cache
 def _singular(word: str) -> str:
-    return word if word in UNITS or not word.endswith("s") or word[:-1] not in UNITS else word[:-1]
-
-
-def starts(word: str) -> bool:
-    """Return whether a value may begin with `word` (in lower case)."""
-    return word in _STARTERS
+    return "inch" if word == "inches" else word if word in UNITS or word[:-1] not in UNITS or word[-1] != "s" else word[:-1]
 
 
 _STARTERS = frozenset(NUMBERS) | frozenset(_TENS) | frozenset(_ORDINALS) | frozenset(_PARTS) | frozenset(_RATES) | frozenset(MONTHS) | _EACH
@@ -90,16 +112,19 @@ def values(words: Sequence[str]) -> list[Value]:
             index += 1
             continue
         # "3 to 6 days": what has no unit takes that of its neighbor.
-        if found and value.dimension and not found[-1].dimension and found[-1].end == value.index - 1 and words[value.index - 1] in _JOINERS:
+        if (
+            found
+            and value.dimension
+            and not found[-1].dimension
+            and found[-1].end == value.first - 1
+            and words[value.first - 1] in _JOINERS
+        ):
             last = found[-1]
-            size = value.amount / value.number if value.number and value.dimension in _SIZED else 1.0
+            size = value.amount / value.number if value.number and value.dimension in _UNITS else 1.0
             found[-1] = last._replace(dimension=value.dimension, unit=value.unit, amount=last.number * size)
         found.append(value)
         index = value.end
     return found
-
-
-_SIZED = frozenset(_UNITS)
 
 
 def _value(words: Sequence[str], index: int) -> Value | None:
@@ -189,7 +214,7 @@ def _article(words: Sequence[str], index: int) -> Value | None:
         return _made(1.0, word, index, after + 1)
     if word in _PARTS or word in ("dozen", "hundred", "thousand", "million"):
         value = _part(words, index, after) if word in _PARTS else _value(words, after)
-        return value and value._replace(index=index)
+        return value and value._replace(first=index)
     return None
 
 
