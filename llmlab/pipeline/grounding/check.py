@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from llmlab.pipeline.answer import Finding
 from llmlab.pipeline.grounding.citations import Citation, Quote, citations, quotes, without
 from llmlab.pipeline.grounding.claims import Part, parts
 from llmlab.pipeline.grounding.matching import Match, best
-from llmlab.pipeline.grounding.passage import Passage, Sources, indexed, passage
+from llmlab.pipeline.grounding.passage import Passage, Sources, indexed, lower, passage
 from llmlab.pipeline.prompt import Document, as_documents
 
 THRESHOLD = 0.55
@@ -93,7 +93,7 @@ def check(answer: str, *, sources: Iterable[Any], question: str | None = None, t
     claims = []
     for number, part in enumerate(found):
         own = _cited(part, found[number + 1 :], cited)
-        match = _held_to(best(part.content, asked, texts), part, asked, own, texts, documents)
+        match = _held_to(part, text, asked, own, texts, documents)
         inside = [quote for quote in quoted if part.start <= quote.start < part.end]
         if any(not quote.sources for quote in inside):
             match = match._replace(score=min(match.score, 0.2), reason="the quote is in no source")
@@ -121,20 +121,28 @@ def _cited(part: Part, later: Sequence[Part], cited: Sequence[Citation]) -> tupl
     return own
 
 
-def _held_to(match: Match, part: Part, asked: Passage, own: Sequence[Citation], texts: Sources, documents: Sequence[Document]) -> Match:
-    """Return the match of a claim within the documents that it cites."""
+def _held_to(part: Part, text: str, asked: Passage, own: Sequence[Citation], texts: Sources, documents: Sequence[Document]) -> Match:
+    """Return the match of a claim, within the documents that it cites if it cites any."""
+    match = _match(part, text, asked, texts)
     places = sorted({one.source for one in own if one.source is not None})
-    if not own:
+    if not own or (places and (match.sentence is None or texts.place(match.sentence)[0] in places)):
         return match
     if not places:
         return match._replace(score=min(match.score, 0.2), reason="it cites a document that does not exist")
-    if match.sentence is None or texts.place(match.sentence)[0] in places:
-        return match
-    there = best(part.content, asked, texts, texts.within(places))
+    there = _match(part, text, asked, texts, texts.within(places))
     if there.score >= 0.9 * match.score:
         return there
-    holder = documents[texts.place(match.sentence)[0]].id
+    holder = documents[texts.place(match.sentence or 0)[0]].id
     return match._replace(score=min(there.score, 0.3), reason=f"{holder} says it, and not the document that is cited")
+
+
+def _match(part: Part, text: str, asked: Passage, texts: Sources, only: Container[int] | None = None) -> Match:
+    """Return the match of a claim: to the letter, or else by words and values."""
+    for start, end in ((part.start, part.end), part.sentence):
+        same = texts.repeated(lower(text[start:end]).rstrip(" .!?;,"), only)
+        if same is not None:
+            return Match(1.0, "", same)
+    return best(part.content, asked, texts, only)
 
 
 def _claim(answer: str, part: Part, match: Match, own: Sequence[Citation], texts: Sources, threshold: float) -> Claim:

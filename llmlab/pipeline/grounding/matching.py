@@ -22,7 +22,7 @@ _CLOSE = 0.85
 """A sentence that shares this part of what the best one shares may be the right one too."""
 _FEW = 0.55
 """Below this the words alone are too few, whatever else agrees."""
-_FUZZY = 84
+_FUZZY = 82
 """How alike two words must be to count as one (0 to 100)."""
 
 

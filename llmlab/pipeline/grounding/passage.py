@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
@@ -17,12 +17,14 @@ TOKEN = re.compile(
     rf"[$€£]?\d+(?:(?:,\d{{3}})+(?!\d))?(?:[.:]\d+)?(?:(?:st|nd|rd|th)\b)?|°\s?[cf]\b|[{_CJK}]|[^\W\d_][^\W_]*(?:'[^\W\d_]+)*|[%,;:.!?()–—-]"
 )
 """A number with its currency, a unit that is a sign, a word, or a mark of punctuation. Chinese, Japanese and Korean go by characters."""
+_WIDE = re.compile(f"[{_CJK}]")
 _WORD = re.compile(rf"[{_CJK}]|[^\W_]+(?:'[^\W\d_]+)*")
 _PLAIN = (("\u2018", "'"), ("\u2019", "'"), ("\u00a0", " "), ("\u202f", " "))
 MAX_SENTENCE = 1_000
 """A longer sentence is cut (in characters)."""
 _KEPT = 200_000
 """Texts that are longer together are not kept (in characters)."""
+_JOINS = frozenset(("and", "but", "while"))
 _MARKS = frozenset("%,;:.!?()–—-")
 _SPECIAL = STOP | DENYING | CONDITIONS.keys()
 _MEMORY = 20_000
@@ -31,14 +33,15 @@ _STOPS = frozenset((*".:!?\"'()", ""))
 """A capital behind these may be that of a sentence."""
 _SCOPE = 3
 """How many content words a denial reaches."""
-_GAP = 3
+_GAP = 6
 """How many words a mark of punctuation counts for, where distance is measured."""
 
 _END = r"(?<=[。！？；\n])|(?<=[.!?])[\"'”’)\]]*(?:\s+|$|(?=[A-Z][a-z]))"
 _SENTENCE = re.compile(rf"[.!?\n。！？；](?:{_END})")
 _PART = re.compile(rf"[.!?;\n。！？；](?:{_END}|(?<=;)\s+)")
 """In a source a semicolon ends a sentence, so that a claim is held to the half that it repeats."""
-_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|vs|No|Jr|Sr|Prof|etc|approx|[A-Z])|\b(?:e\.g|i\.e|[ap]\.m))$")
+_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|vs|No|Jr|Sr|Prof|etc|approx|[A-Z])|\b(?:e\.g|i\.e|[ap]\.m)|(?:^|\n)\s*\d{1,2})$")
+"""What may stand before a full stop that ends no sentence; the number of a list item is one."""
 
 
 def lower(text: str) -> str:
@@ -139,8 +142,9 @@ def passage(text: str, small: str | None = None) -> Passage:
                     reach, fresh = _SCOPE, True
             elif bare in DENYING:
                 result.restricts = True
-            elif bare in ("but", "while"):
-                reach = 0
+            elif bare in _JOINS:
+                position += _GAP
+                reach = reach if bare == "and" else 0
             if bare in CONDITIONS:
                 result.conditions.add(CONDITIONS[bare])
             continue
@@ -200,6 +204,21 @@ class Sources:
         ranges = [(self._opens[text], self._opens[text + 1]) for text in texts]
         return {number for first, last in ranges for number in range(bisect_left(self._starts, first), bisect_left(self._starts, last))}
 
+    def repeated(self, small: str, only: Container[int] | None = None) -> int | None:
+        """Return the first of the sentences that `small`, in lower case, repeats to the letter, or None.
+
+        It must begin and end where sentences do: half a sentence may say the opposite of the whole.
+        """
+        place = self._small.find(small)
+        while place >= 0:
+            number, last = bisect_left(self._starts, place), place + len(small)
+            ends = self.spans[bisect_right(self._starts, last - 1) - 1][1]
+            begins = number < len(self._starts) and self._starts[number] == place
+            if begins and not self._small[last:ends].strip(".!?;, ") and (only is None or number in only):
+                return number
+            place = self._small.find(small, place + 1)
+        return None
+
     def find(self, key: str) -> list[int]:
         """Return the sentences that hold a word with the stem `key`, or that number."""
         found = self._found.get(key)
@@ -212,9 +231,9 @@ class Sources:
     def _look_up(self, key: str) -> list[int]:
         found: list[int] = []
         text, small = self._text, self._small
-        place = small.find(key)
+        place, alone = small.find(key), not _WIDE.match(key)
         while place >= 0:
-            word = None if place and small[place - 1].isalnum() else _WORD.match(small, place)
+            word = None if alone and place and small[place - 1].isalnum() else _WORD.match(small, place)
             if word and stem(word.group().partition("'")[0]) == key:
                 number = bisect_right(self._starts, place) - 1
                 if not found or found[-1] != number:

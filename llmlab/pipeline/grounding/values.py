@@ -104,7 +104,7 @@ def values(words: Sequence[str]) -> list[Value]:
     index, end = 0, len(words)
     while index < end:
         word = words[index]
-        if not (word[0].isdigit() or word[0] in "$€£" or word in _STARTERS):
+        if not (word[0].isdecimal() or word[0] in "$€£" or word in _STARTERS):
             index += 1
             continue
         value = _value(words, index)
@@ -153,7 +153,7 @@ def _number(words: Sequence[str], index: int) -> tuple[float | None, int, str]:
     """Return the number that begins at `index`, one past its last token, and its sign of money."""
     word = words[index]
     money = word[0] if word[0] in "$€£" else ""
-    if word[0].isdigit() or money:
+    if word[0].isdecimal() or money:
         digits = word[len(money) :].replace(",", "").rstrip("stndrh")
         if ":" in digits:
             hours, _, minutes = digits.partition(":")
@@ -236,9 +236,9 @@ def _part(words: Sequence[str], index: int, at: int) -> Value | None:
 
 def _date(words: Sequence[str], index: int) -> Value | None:
     after = index + 1
-    if after < len(words) and words[after][0].isdigit():
+    if after < len(words) and words[after][0].isdecimal():
         day = words[after].rstrip("stndrh")
-        if day.isdigit() and 1 <= int(day) <= 31:
+        if day.isdecimal() and 1 <= int(day) <= 31:
             return Value("date", MONTHS[words[index]] * 100.0 + int(day), "date", float(day), index, after + 1)
     return None
 

@@ -41,7 +41,7 @@ def test_a_text_of_which_lower_case_is_longer_keeps_its_places() -> None:
 def test_a_denial_reaches_the_words_behind_it_up_to_a_break() -> None:
     found = passage("We do not ship machines overseas, but flour goes by mail.")
     assert ({"ship", "machin", "oversea"}, {"ship"}) == (found.denied, found.heads)
-    assert {"flour", "go", "mail"} == found.affirmed
+    assert {"flour", "goe", "mail"} == found.affirmed
 
 
 def test_a_denial_at_the_end_of_a_clause_reaches_back() -> None:
@@ -62,6 +62,16 @@ def test_words_are_found_in_the_sentences_of_all_texts_by_stem() -> None:
     assert ([0, 1, 2], [2], []) == (sources.find("ship"), sources.find("45"), sources.find("yard"))
     assert [(0, 0, 14), (0, 15, 32), (1, 0, 24), (1, 25, 37)] == [sources.place(number) for number in range(4)]
     assert ({0, 1}, {2, 3}) == (sources.within([0]), sources.within([1]))
+
+
+def test_a_sentence_is_repeated_where_all_of_it_is() -> None:
+    sources = Sources(("No machine can go back. Flour can go back!", "Flour can go back."))
+    assert [None, 1, 2, None] == [
+        sources.repeated("machine can go back"),
+        sources.repeated("flour can go back"),
+        sources.repeated("flour can go back", {2}),
+        sources.repeated("flour can"),
+    ]
 
 
 def test_looked_up_words_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
