@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
@@ -15,6 +16,7 @@ from llmlab.pipeline.grounding.matching import Match, best
 from llmlab.pipeline.grounding.passage import Passage, Sources, indexed, lower, passage
 from llmlab.pipeline.prompt import Document, as_documents
 
+_Placed = TypeVar("_Placed", Citation, Quote)
 THRESHOLD = 0.55
 """A claim with this score is supported."""
 MAX_ANSWER = 100_000
@@ -92,9 +94,9 @@ def check(answer: str, *, sources: Iterable[Any], question: str | None = None, t
     texts = indexed(tuple(document.text for document in documents))
     claims = []
     for number, part in enumerate(found):
-        own = _cited(part, found[number + 1 :], cited)
+        own = _cited(number, found, cited)
         match = _held_to(part, text, asked, own, texts, documents)
-        inside = [quote for quote in quoted if part.start <= quote.start < part.end]
+        inside = _between(quoted, part.start, part.end)
         if any(not quote.sources for quote in inside):
             match = match._replace(score=min(match.score, 0.2), reason="the quote is in no source")
         elif 2 * sum(quote.end - quote.start for quote in inside) > part.end - part.start:
@@ -112,13 +114,20 @@ def check(answer: str, *, sources: Iterable[Any], question: str | None = None, t
     return Grounding(score=score, supported=not findings, claims=tuple(claims), citations=cited, quotes=quoted, findings=findings)
 
 
-def _cited(part: Part, later: Sequence[Part], cited: Sequence[Citation]) -> tuple[Citation, ...]:
-    """Return the citations that belong to a claim: those in it and behind it, up to the next claim, or the next ones in its sentence."""
-    follows = later[0].start if later else math.inf
-    own = tuple(one for one in cited if part.start <= one.start < follows)
-    if not own and later and later[0].sentence == part.sentence:
-        return _cited(later[0], later[1:], cited)
-    return own
+def _cited(number: int, found: Sequence[Part], cited: Sequence[Citation]) -> Sequence[Citation]:
+    """Return the citations that belong to a claim: those in it and up to the next claim, or else the next ones in its sentence."""
+    for place in range(number, len(found)):
+        if found[place].sentence != found[number].sentence:
+            break
+        follows = found[place + 1].start if place + 1 < len(found) else math.inf
+        if own := _between(cited, found[place].start, follows):
+            return own
+    return ()
+
+
+def _between(ordered: Sequence[_Placed], start: float, end: float) -> Sequence[_Placed]:
+    first, last = (bisect_left(ordered, place, key=lambda one: one.start) for place in (start, end))
+    return ordered[first:last]
 
 
 def _held_to(part: Part, text: str, asked: Passage, own: Sequence[Citation], texts: Sources, documents: Sequence[Document]) -> Match:

@@ -62,11 +62,14 @@ def citations(answer: str, documents: Sequence[Document]) -> tuple[Citation, ...
 
 def without(answer: str, cited: Sequence[Citation]) -> str:
     """Return `answer` with spaces in place of the brackets of its citations, so that offsets stay."""
-    for one in reversed(cited):
-        first, last = answer.rfind("[", 0, one.start), answer.find("]", one.end)
-        if first >= 0 and last >= 0 and answer[first] == "[":
-            answer = answer[:first] + " " * (last + 1 - first) + answer[last + 1 :]
-    return answer
+    kept, last = [], 0
+    for one in cited:
+        first = answer.rfind("[", last, one.start)
+        if first >= last:
+            end = answer.find("]", one.end) + 1
+            kept += [answer[last:first], " " * (end - first)]
+            last = end
+    return "".join([*kept, answer[last:]])
 
 
 def quotes(answer: str, documents: Sequence[Document]) -> tuple[Quote, ...]:

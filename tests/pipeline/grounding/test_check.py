@@ -103,7 +103,10 @@ def test_what_is_too_long_is_checked_in_part_and_says_so() -> None:
     assert "only the first 100,000 characters" in found.claims[-1].reason
 
 
-@pytest.mark.parametrize("answer", ["9" * 99_999, "1," * 50_000, "[" * 99_999, '"a ' * 33_000, "(" * 50_000, "保" * 20_000, "no " * 33_000])
+@pytest.mark.parametrize(
+    "answer",
+    ["9" * 99_999, "1," * 50_000, "[" * 99_999, '"a ' * 33_000, "(" * 50_000, "保" * 20_000, "no " * 33_000, "Go now [a]. " * 8_000],
+)
 def test_no_answer_takes_long_or_breaks_it(answer: str) -> None:
     assert 0 <= check(answer, sources=[page.text for page in documents()]).score <= 1
 
