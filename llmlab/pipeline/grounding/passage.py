@@ -40,8 +40,8 @@ _END = r"(?<=[。！？；\n])|(?<=[.!?])[\"'”’)\]]*(?:\s+|$|(?=[A-Z][a-z]))
 _SENTENCE = re.compile(rf"[.!?\n。！？；](?:{_END})")
 _PART = re.compile(rf"[.!?;\n。！？；](?:{_END}|(?<=;)\s+)")
 """In a source a semicolon ends a sentence, so that a claim is held to the half that it repeats."""
-_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|vs|No|Jr|Sr|Prof|etc|approx|[A-Z])|\b(?:e\.g|i\.e|[ap]\.m)|(?:^|\n)\s*\d{1,2})$")
-"""What may stand before a full stop that ends no sentence; the number of a list item is one."""
+_ABBREVIATIONS = frozenset("Mr Mrs Ms Dr St vs No Jr Sr Prof etc approx e.g i.e a.m p.m".split(" "))  # noqa: SIM905
+"""What may stand before a full stop that ends no sentence, beside a single capital and the number of a list item."""
 
 
 def lower(text: str) -> str:
@@ -50,6 +50,15 @@ def lower(text: str) -> str:
         text = text.replace(odd, plain)
     small = text.lower()
     return small if len(small) == len(text) else "".join(part if len(part := char.lower()) == 1 else char for char in text)
+
+
+def _abbreviated(text: str, stop: int) -> bool:
+    """Return whether the full stop at `stop` belongs to the word before it."""
+    first = text.rfind(" ", max(0, stop - 12), stop) + 1
+    word = text[first or max(0, stop - 12) : stop].rpartition("\n")[2].lstrip("(\"'“‘[")
+    if word in _ABBREVIATIONS or (len(word) == 1 and word.isupper()):
+        return True
+    return word.isdecimal() and len(word) < 3 and text[stop - len(word) - 1 : stop - len(word)] in ("", "\n")
 
 
 def sentences(text: str, end: re.Pattern[str] = _SENTENCE) -> list[tuple[int, int]]:
@@ -62,7 +71,7 @@ def sentences(text: str, end: re.Pattern[str] = _SENTENCE) -> list[tuple[int, in
     found, start = [], 0
     for match in end.finditer(text):
         place = match.start()
-        if text[place] == "." and _ABBREVIATION.search(text, max(0, place - 8), place):
+        if text[place] == "." and _abbreviated(text, place):
             continue
         found.append((start, match.end()))
         start = match.end()

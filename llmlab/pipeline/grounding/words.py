@@ -6,7 +6,9 @@ The lists are general English, short on purpose. Words of other languages are co
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import permutations
 
 
 def _set(words: str) -> frozenset[str]:
@@ -71,15 +73,15 @@ def _groups(text: str) -> list[list[str]]:
     return [[stem(word) for word in group.split()] for group in text.split("|")]
 
 
-OPPOSITE: dict[str, frozenset[str]] = {}
-"""Stem -> stems of what is its opposite."""
-for _first, *_rest in _groups(_OPPOSITES):
-    OPPOSITE[_first] = OPPOSITE.get(_first, frozenset()) | frozenset(_rest)
-    for _word in _rest:
-        OPPOSITE[_word] = OPPOSITE.get(_word, frozenset()) | {_first}
+def _table(groups: list[list[str]], pairs: Callable[[list[str]], Iterable[tuple[str, str]]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {}
+    for group in groups:
+        for one, other in pairs(group):
+            found.setdefault(one, set()).add(other)
+    return {word: tuple(sorted(others)) for word, others in found.items()}
 
-SYNONYMS: dict[str, frozenset[str]] = {}
+
+OPPOSITE = _table(_groups(_OPPOSITES), lambda group: [pair for word in group[1:] for pair in ((group[0], word), (word, group[0]))])
+"""Stem -> stems of what is its opposite: the first of a group is that of each other."""
+SYNONYMS = _table(_groups(_SAME), lambda group: permutations(group, 2))
 """Stem -> stems that say the same in most texts."""
-for _group in _groups(_SAME):
-    for _word in _group:
-        SYNONYMS[_word] = SYNONYMS.get(_word, frozenset()) | (frozenset(_group) - {_word})

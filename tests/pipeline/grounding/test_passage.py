@@ -12,6 +12,8 @@ from llmlab.pipeline.grounding.passage import MAX_SENTENCE, Sources, indexed, lo
     [
         ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
         ("Dr. Who pays 2.5 dollars, e.g. by card. Fine.", ["Dr. Who pays 2.5 dollars, e.g. by card.", "Fine."]),
+        ("J. Smith (e.g. him) came.\n2. Next", ["J. Smith (e.g. him) came.", "2. Next"]),
+        ("It costs 45. More", ["It costs 45.", "More"]),
         ("Open at 7 a.m. daily", ["Open at 7 a.m. daily"]),
         ('He said "Stop." Then he left.', ['He said "Stop."', "Then he left."]),
         ("in the 19th century.First for Women", ["in the 19th century.", "First for Women"]),

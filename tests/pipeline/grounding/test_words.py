@@ -18,6 +18,6 @@ def test_short_words_and_those_of_other_languages_stay(word: str) -> None:
 
 
 @pytest.mark.parametrize("table", [OPPOSITE, SYNONYMS])
-def test_what_is_the_opposite_or_the_same_is_so_in_both_directions(table: dict[str, frozenset[str]]) -> None:
+def test_what_is_the_opposite_or_the_same_is_so_in_both_directions(table: dict[str, tuple[str, ...]]) -> None:
     assert all(word in table[other] for word, others in table.items() for other in others)
     assert not any(word in others for word, others in table.items())
