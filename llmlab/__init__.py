@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llmlab.lab.load import Arrivals, Closed, Open, Zipf
     from llmlab.lab.runs import Runs
     from llmlab.notebook import check
-    from llmlab.pipeline import guardrails
+    from llmlab.pipeline import grounding, guardrails
     from llmlab.pipeline.answer import Answer
     from llmlab.pipeline.breaker import Breaker
     from llmlab.pipeline.cache import Cache
@@ -57,6 +57,7 @@ _HOME = {
     "client": "llmlab.wire.client",
     "compare": "llmlab.lab.compare",
     "faults": "llmlab.wire.faults",
+    "grounding": "llmlab.pipeline.grounding",
     "guardrails": "llmlab.pipeline.guardrails",
     "naive": "llmlab.lab.apps",
     "simulate": "llmlab.protocol.clock",
@@ -89,6 +90,7 @@ __all__ = [
     "client",
     "compare",
     "faults",
+    "grounding",
     "guardrails",
     "naive",
     "simulate",
@@ -103,7 +105,9 @@ def __getattr__(name: str) -> object:
     if home is None:
         raise AttributeError(f"llmlab has no {name!r}; it has {', '.join(__all__)}")
     module = import_module(home)
-    value = module if home.endswith(f".{name}") and name in ("check", "faults", "guardrails", "wire") else getattr(module, name)
+    value = (
+        module if home.endswith(f".{name}") and name in ("check", "faults", "grounding", "guardrails", "wire") else getattr(module, name)
+    )
     globals()[name] = value
     return value
 

@@ -1,0 +1,6 @@
+"""Grounding, by the name that users type: `llmlab.grounding.check(answer, sources=[...])`."""
+
+from llmlab.pipeline.grounding.check import THRESHOLD, Claim, Grounding, check
+from llmlab.pipeline.grounding.citations import Citation, Quote
+
+__all__ = ["THRESHOLD", "Citation", "Claim", "Grounding", "Quote", "check"]
