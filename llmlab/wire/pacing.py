@@ -14,7 +14,7 @@ import httpx2
 from llmlab.protocol.chunks import parsed, usage_of
 from llmlab.protocol.sse import Events
 from llmlab.wire.faults.plan import Timing, choice_of
-from llmlab.wire.transport import Body, timeout_error
+from llmlab.wire.transport import Body, shut, timeout_error
 
 
 def headers_due(timing: Timing, sent: float, came: float) -> float:
@@ -101,7 +101,7 @@ class Paced(Body):
                 due, failure = began + self._limit, timeout_error(self._limit, "the next chunk", self._request)
             await self._on.wait(due - now)
         if failure is not None:
-            await self._shut()
+            await shut(self, self._on)
             raise failure
         return data
 

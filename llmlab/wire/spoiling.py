@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from llmlab.wire.faults.plan import Break, End, Silence, Spoil, Step
-from llmlab.wire.transport import FAILURES, Body, timeout_error
+from llmlab.wire.transport import FAILURES, Body, shut, timeout_error
 
 _EVENT_ENDS = re.compile(rb"\n\n|\r\n\r\n|\r\r")
 
@@ -114,5 +114,5 @@ class Spoiled(Body):
                 await self._on.wait(wait)
             if error is not None:
                 self._steps = deque((End(),))
-                await self._shut()
+                await shut(self, self._on)
                 raise error

@@ -123,6 +123,14 @@ async def answer_of(transport: Any, request: httpx2.Request, on: Clock) -> httpx
     return cast(httpx2.Response, answer)
 
 
+async def shut(what: Any, on: Clock) -> None:
+    """Close a response or a body as either client does."""
+    if on is REAL_CLOCK:
+        what.close()
+    else:
+        await what.aclose()
+
+
 class Body(httpx2.AsyncByteStream, httpx2.SyncByteStream):
     """A body for both clients: what comes next is written once, in `_next`. A class and no generator: the client stops at `[DONE]`."""
 
@@ -148,13 +156,6 @@ class Body(httpx2.AsyncByteStream, httpx2.SyncByteStream):
         except StopAsyncIteration:
             return None
         return data
-
-    async def _shut(self) -> None:
-        """Close it."""
-        if self._on is REAL_CLOCK:
-            self.close()
-        else:
-            await self.aclose()
 
     def __aiter__(self) -> Self:
         return self

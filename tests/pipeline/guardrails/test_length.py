@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from llmlab.pipeline.guardrails.base import Guard
 
 import llmlab
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
+from llmlab.pipeline.guardrails.base import Guard
 
 
 def test_a_length_guard_lets_pass_what_is_short_enough() -> None:

@@ -265,7 +265,7 @@ def test_no_syntactic_fault_ends_as_wrong_data(name: str, value: Any, indent: in
     output: Any = Refund if isinstance(value, Refund) else dict[str, Any]
     text = json.dumps(value.model_dump() if isinstance(value, Refund) else value, indent=indent, ensure_ascii=plain)
     fault: Any = fault_named(name)
-    changed = fault.change(text, Scene({}, lambda *purpose: draw))
+    changed = fault._change(text, Scene({}, lambda *purpose: draw))
     parsed = parse(text if changed is None else changed[0], output)
     assert parsed.ok == (changed is None or name not in ("JsonCutOff", "JsonNaN"))
     assert (repr(value) if parsed.ok else "None") == repr(parsed.value)
