@@ -16,7 +16,7 @@ from llmlab.errors import BadInput, LlmlabError
 from llmlab.lab.load import Load
 from llmlab.lab.meter import Meter
 from llmlab.lab.runs import Row
-from llmlab.pipeline.answer import Delta
+from llmlab.pipeline.answer import Delta, Finished
 from llmlab.pipeline.pipeline import Pipeline
 from llmlab.protocol import identity
 from llmlab.protocol.attempt import Attempt
@@ -139,7 +139,7 @@ class Run:
                         if isinstance(event, Delta):
                             if wait is None:
                                 wait = microseconds(clock() - sent)
-                        else:
+                        elif isinstance(event, Finished):
                             answer = event.answer
                 return answer.status, answer.reason, answer.text, wait, bool(answer.cached)
             given: Any = self._app(self._client, question)
