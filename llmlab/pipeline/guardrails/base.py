@@ -54,7 +54,8 @@ class Streaming(Guard, Protocol):
        there are those of `check(text)`, spans included.
     2. It holds back little: `open_from(text) >= len(text) - HELD_CHARACTERS`. No pattern is longer than that; what goes on and on (a
        number of 500 digits) is found, or let pass, by its beginning.
-    3. It looks back little: what starts at p or later depends on nothing before p - CONTEXT_CHARACTERS.
+    3. It looks back little: what starts at p or later depends on nothing before p - CONTEXT_CHARACTERS, or before p - `looks_back` where it
+       has such an attribute. That saves it work: it is shown no more than it needs.
     """
 
     def open_from(self, text: str) -> int:
