@@ -96,7 +96,8 @@ def measure(names: Sequence[str] = (), *, say: Callable[[str], None] = print) ->
     Raises:
         UnknownName: There is no such budget.
     """
-    import llmlab.lab.budgets  # noqa: F401  (they register themselves)
+    import llmlab.lab.budgets
+    import llmlab.lab.budgets_text  # noqa: F401  (they register themselves)
 
     for name in names:
         if name not in MEASURES:

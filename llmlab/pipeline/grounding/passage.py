@@ -269,3 +269,8 @@ def indexed(texts: tuple[str, ...]) -> Sources:
 @lru_cache(maxsize=64)
 def _kept(texts: tuple[str, ...]) -> Sources:
     return Sources(texts)
+
+
+def forget() -> None:
+    """Forget the sources that were taken apart before."""
+    _kept.cache_clear()
