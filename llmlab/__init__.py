@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from llmlab.lab.runs import Runs
     from llmlab.notebook import check
     from llmlab.pipeline import grounding, guardrails
+    from llmlab.pipeline.abstain import Abstain
     from llmlab.pipeline.answer import Answer
     from llmlab.pipeline.breaker import Breaker
     from llmlab.pipeline.cache import Cache
     from llmlab.pipeline.clocks import Clocks
     from llmlab.pipeline.guardrails.length import LengthGuard
+    from llmlab.pipeline.parsing.arguments import Tool
     from llmlab.pipeline.pipeline import Pipeline
     from llmlab.pipeline.prompt import Prompt
     from llmlab.pipeline.route import Route
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Abstain": "llmlab.pipeline.abstain",
     "Answer": "llmlab.pipeline.answer",
     "Arrivals": "llmlab.lab.load",
     "Breaker": "llmlab.pipeline.breaker",
@@ -51,6 +54,7 @@ _HOME = {
     "Route": "llmlab.pipeline.route",
     "Runs": "llmlab.lab.runs",
     "State": "llmlab.pipeline.state",
+    "Tool": "llmlab.pipeline.parsing.arguments",
     "Zipf": "llmlab.lab.load",
     "careful": "llmlab.lab.apps",
     "check": "llmlab.notebook.check",
@@ -67,6 +71,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Abstain",
     "Answer",
     "Arrivals",
     "Breaker",
@@ -84,6 +89,7 @@ __all__ = [
     "Route",
     "Runs",
     "State",
+    "Tool",
     "Zipf",
     "careful",
     "check",

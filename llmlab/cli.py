@@ -126,7 +126,7 @@ def ask(
     """Send one question through the pipeline, watch the answer come, and read its trace."""
     from llmlab.lab.apps import stack
     from llmlab.lab.lab import Lab
-    from llmlab.pipeline.answer import Answer, Finished
+    from llmlab.pipeline.answer import Answer, Delta, Finished
     from llmlab.protocol import identity
     from llmlab.wire.client import client
     from llmlab.wire.faults.parse import parse
@@ -139,7 +139,7 @@ def ask(
             async for event in pipeline.stream(question):
                 if isinstance(event, Finished):
                     answer = event.answer
-                elif not as_json:
+                elif isinstance(event, Delta) and not as_json:
                     out.print(escape(event.text), end="")
                     out.file.flush()
         return answer

@@ -16,7 +16,7 @@ from llmlab.errors import BadInput, LlmlabError
 from llmlab.lab.load import Load
 from llmlab.lab.meter import Meter
 from llmlab.lab.runs import Row
-from llmlab.pipeline.answer import Delta
+from llmlab.pipeline.answer import Delta, Finished
 from llmlab.pipeline.pipeline import Pipeline
 from llmlab.protocol import identity
 from llmlab.protocol.attempt import Attempt
@@ -142,7 +142,7 @@ class Run:
                             shown.append(event.text)
                             if wait is None:
                                 wait = microseconds(clock() - sent)
-                        else:
+                        elif isinstance(event, Finished):
                             answer = event.answer
                 text = "".join(shown) if answer.status == "blocked" else answer.text  # what was seen before cannot be taken back
                 return answer.status, answer.reason, text, wait, bool(answer.cached)

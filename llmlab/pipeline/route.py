@@ -79,18 +79,21 @@ class Route:
         except (TypeError, ValueError) as error:
             raise BadInput(f"Route {self.name!r}: the parameters cannot be written as JSON: {error}") from error
 
-    def body(self, messages: list[dict[str, str]], output: Any = None) -> dict[str, Any]:
+    def body(self, messages: list[dict[str, str]], output: Any = None, tools: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
         """Return the JSON of a chat completion.
 
         Args:
             messages: What is asked.
             output: What type JSON is wanted of; None: plain text is.
+            tools: What the model is told of the tools that it may ask for.
         """
         body: dict[str, Any] = {"model": resolve(self.model), "messages": messages, **self.parameters}
         if output is not None:
             body["messages"] = [*in_words(output, self.structured), *messages]
             if (wanted := response_format(output, self.structured)) is not None:
                 body["response_format"] = wanted
+        if tools:
+            body["tools"] = [*tools]
         if self.max_output_tokens is not None:
             body["max_completion_tokens"] = self.max_output_tokens
         if self.stream:

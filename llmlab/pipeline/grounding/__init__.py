@@ -2,5 +2,6 @@
 
 from llmlab.pipeline.grounding.check import THRESHOLD, Claim, Grounding, check
 from llmlab.pipeline.grounding.citations import Citation, Quote
+from llmlab.pipeline.grounding.guard import GroundingGuard
 
-__all__ = ["THRESHOLD", "Citation", "Claim", "Grounding", "Quote", "check"]
+__all__ = ["THRESHOLD", "Citation", "Claim", "Grounding", "GroundingGuard", "Quote", "check"]

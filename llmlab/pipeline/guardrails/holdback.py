@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from llmlab.pipeline.answer import moved
 from llmlab.pipeline.guardrails.base import CONTEXT_CHARACTERS, Streaming
 from llmlab.pipeline.guardrails.redaction import masked
-from llmlab.pipeline.guardrails.verdict import Verdict, action_of
+from llmlab.pipeline.guardrails.verdict import STOPS, Verdict, action_of
 
 
 class HoldBack:
@@ -72,7 +72,7 @@ class HoldBack:
         while crossing := [one.start for _, one in found if one.start < upto < one.end]:
             upto = min(crossing)
         found = sorted((pair for pair in found if pair[1].start < upto), key=lambda pair: pair[1].start)
-        bad = next((one.start for guard, one in found if action_of(guard) == "block"), upto)
+        bad = next((one.start for guard, one in found if action_of(guard) in STOPS), upto)
         found = [pair for pair in found if pair[1].start <= bad]
         self.verdict.add([(guard, moved(one, self._offset)) for guard, one in found])
         hidden = [moved(one._replace(end=min(one.end, bad)), -held) for guard, one in found if action_of(guard) == "redact"]
