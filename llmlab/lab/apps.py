@@ -6,6 +6,7 @@ Notebook: 00_start_here.ipynb
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import openai
 
@@ -22,7 +23,7 @@ from llmlab.protocol.models import ALIASES
 Retrieve = Callable[[str], Iterable[Document]]
 
 
-async def naive(client: openai.AsyncOpenAI, question: str, retrieve: Retrieve = retrieve) -> str | None:
+async def naive(client: openai.AsyncOpenAI, question: str, retrieve: Retrieve = retrieve, **options: Any) -> str | None:
     """Call once and hope: the client with its defaults (two retries, a timeout of ten minutes), no stream."""
     documents = "\n\n".join(f"{document.title}\n{document.text}" for document in retrieve(question))
     completion = await client.chat.completions.create(
@@ -31,13 +32,15 @@ async def naive(client: openai.AsyncOpenAI, question: str, retrieve: Retrieve = 
             {"role": "system", "content": "You answer questions of customers."},
             {"role": "user", "content": f"{documents}\n\nQuestion: {question}"},
         ],
+        **options,
     )
-    return completion.choices[0].message.content
+    text: str | None = completion.choices[0].message.content
+    return text
 
 
-async def careful(client: openai.AsyncOpenAI, question: str, retrieve: Retrieve = retrieve) -> str | None:
+async def careful(client: openai.AsyncOpenAI, question: str, retrieve: Retrieve = retrieve, **options: Any) -> str | None:
     """What teams ship after the first incident: the same call with a timeout of 4 s and three retries."""
-    return await naive(client.with_options(timeout=4.0, max_retries=3), question, retrieve)
+    return await naive(client.with_options(timeout=4.0, max_retries=3), question, retrieve, **options)
 
 
 stack = Pipeline(

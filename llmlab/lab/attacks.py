@@ -140,7 +140,7 @@ def play(seed: int, requests: int) -> Runs:
     """
     finds: Callable[[str], Iterable[Document]] = partial(poisoned, seed=seed)
     apps: dict[str, App] = {"naive": partial(naive, retrieve=finds), "careful": partial(careful, retrieve=finds), "stack": guarded(finds)}
-    lab = Lab(seed=seed, faults=FAULTS, simulator=Simulator(models={"main": MODEL}))
+    lab = Lab(seed=seed, faults=FAULTS, simulator=Simulator(models={"main": MODEL}, seed=seed))
     return lab.run_all(apps, mixed(), requests=min(requests, len(mixed())), load=LOAD)
 
 

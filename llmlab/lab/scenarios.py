@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from llmlab.errors import BadInput, UnknownName
 from llmlab.evals.statistics import Estimate
-from llmlab.lab import attacks
+from llmlab.lab import answers, attacks
 from llmlab.lab.apps import stack
 from llmlab.lab.fixes import ladder
 from llmlab.lab.load import Load, Open, Zipf
@@ -161,5 +161,29 @@ register(
         source="simulator",
         own=attacks.play,
         measures=attacks.measures,
+    )
+)
+register(
+    Scenario(
+        name="bad-json",
+        title="Three in ten answers are almost JSON: who reads them, and who believes NaN?",
+        faults=answers.BAD_JSON_FAULTS,
+        put_in=answers.BAD_JSON_PUT_IN,
+        load=answers.LOAD,
+        source="simulator",
+        own=answers.play_bad_json,
+        measures=answers.bad_json,
+    )
+)
+register(
+    Scenario(
+        name="made-up-facts",
+        title="One answer in eight makes a fact up: who delivers it, and who says that it doesn't know?",
+        faults=(),
+        put_in=answers.MADE_UP_PUT_IN,
+        load=answers.LOAD,
+        source="simulator",
+        own=answers.play_made_up,
+        measures=answers.made_up,
     )
 )
