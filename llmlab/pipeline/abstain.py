@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmlab.data.help_desk import normalize, says_dont_know
@@ -15,7 +15,7 @@ LONGEST_ADMISSION = 1000
 """What is longer (in characters) says more than that it does not know."""
 _QUESTION_CHARACTERS, _TITLE_CHARACTERS = 200, 80
 _ADMISSIONS = RefusalGuard(kinds=("abstention",))
-_MENTIONED = re.compile(r'"[^"]*"(?:(?:, | and )"[^"]*")*|\[[^\[\]]*\]')
+_MENTIONED = re.compile(r'"[^"]*"(?:, "[^"]*")*|\[[^\[\]]*\]')
 """What is mentioned, not said: quotes and citations."""
 _NEW = re.compile(
     r"(?<=[.!?])\s+|[;:\n()]+|\s-+\s|,?\s\b(?:but|however|though|although|yet|because)\b,?"
@@ -40,7 +40,7 @@ _IDLE = re.compile(
     rf"|i(?: would|'d)? (?:suggest|recommend)(?: that)? (?:you )?)*{_SOMEBODY}"
     r"|(?:please |could you |can you )*(?:let me know|tell me|rephrase|give me|share more|provide more)\b.*"
     r"|(?:i|we)(?: can| could| will|'ll|'d| would| gladly| be| happy| glad| to| try)+ "
-    r"(?:ask|check|connect|find out|forward|hand|help|look|pass|try)\b.*|(?:i looked at|i had no documents)\b.*"
+    r"(?:ask|check|connect|find out|forward|hand|help|look|pass|try)\b.*|(?:i looked at|i had no pages)\b.*"
 )
 """What says nothing of the matter: apologies, thanks, offers."""
 
@@ -73,44 +73,39 @@ def _admits(clause: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Abstain:
-    """What the user is told where there is no answer: that, what was looked at, and what can be done instead.
+    """What the user is told where there is no answer: that there is none, what was looked at, and what is offered instead.
 
     Raises:
-        BadInput: The message says nothing, a text is none, or `show` is no switch.
+        BadInput: The message says nothing, a part is no text or uses another name than `{question}`, or `pages` is no count.
     """
 
-    message: str = "I don't know: I could not find an answer to this that our documents support."
-    """What the user is told first."""
+    message: str = "I don't know: I found no answer that our help pages support."
+    """That there is no answer."""
     offer: str = 'I can hand your question to a colleague: "{question}"'
     """What is offered instead; `{question}` is what was asked, on one line and cut to 200 characters. Empty: nothing is."""
-    show: bool = True
-    """Whether it names the documents that were looked at."""
+    pages: int = 2
+    """How many of the pages that were looked at are named (their titles), nearest first."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.message, str) or not self.message.strip():
-            raise BadInput(f"Abstain: message is what the user is told, not {self.message!r}")
-        if not isinstance(self.offer, str):
-            raise BadInput(f"Abstain: offer is a text, or empty, not {self.offer!r}")
+        if not isinstance(self.message, str) or not self.message.strip() or not isinstance(self.offer, str):
+            raise BadInput(f"Abstain: message is a text that is not empty, and offer a text, not {self.message!r} and {self.offer!r}")
         if names := set(re.findall(r"\{([^{}]*)\}", self.message + self.offer)) - {"question"}:
             raise BadInput(f"Abstain: the texts may use {{question}}, not {{{min(names)}}}")
-        if not isinstance(self.show, bool):
-            raise BadInput(f"Abstain: show is True or False, not {self.show!r}")
+        if not isinstance(self.pages, int) or isinstance(self.pages, bool) or self.pages < 0:
+            raise BadInput(f"Abstain: pages is a whole number of at least 0, not {self.pages!r}")
 
-    def words(self, question: str, documents: Iterable[Document] = ()) -> str:
+    def words(self, question: str, documents: Sequence[Document]) -> str:
         """Return the text for the user.
 
         Args:
-            question: As the user asked it.
-            documents: What was looked at, nearest first.
+            question: What was asked.
+            documents: What was to be answered from, nearest first.
         """
-        parts = [self.message]
-        if self.show:
-            titles = list(dict.fromkeys(_quoted(page.title or page.id, _TITLE_CHARACTERS) for page in documents))
-            *others, last = [f'"{title}"' for title in titles] or [""]
-            listed = f"{', '.join(others)} and {last}" if others else last
-            parts.append(f"I looked at {listed}." if last else "I had no documents to look at.")
-        parts.append(self.offer)
-        return " ".join(part for part in parts if part).replace("{question}", _quoted(question, _QUESTION_CHARACTERS))
+        titles = [f'"{_quoted(page.title or page.id, _TITLE_CHARACTERS)}"' for page in documents[: self.pages]]
+        looked = f"I looked at {', '.join(titles)}." if titles else "" if documents else "I had no pages to look at."
+        asked = _quoted(question, _QUESTION_CHARACTERS)
+        message, offer = (part.replace("{question}", asked) for part in (self.message, self.offer))
+        return " ".join(filter(None, (message, looked, offer)))
 
 
 def _quoted(text: str, most: int) -> str:

@@ -115,13 +115,13 @@ def test_its_own_words_are_an_admission_for_every_question_of_the_help_desk() ->
 @pytest.mark.parametrize(
     ("fields", "titles", "expected"),
     [
-        ({}, "", 'No. I had no documents to look at. Ask a person: "How much?"'),
+        ({}, "", 'No. I had no pages to look at. Ask a person: "How much?"'),
         ({}, "A", 'No. I looked at "A". Ask a person: "How much?"'),
-        ({}, "AB", 'No. I looked at "A" and "B". Ask a person: "How much?"'),
-        ({}, "ABCA", 'No. I looked at "A", "B" and "C". Ask a person: "How much?"'),
-        ({"show": False}, "AB", 'No. Ask a person: "How much?"'),
+        ({}, "ABC", 'No. I looked at "A", "B". Ask a person: "How much?"'),
+        ({"pages": 9}, "ABC", 'No. I looked at "A", "B", "C". Ask a person: "How much?"'),
+        ({"pages": 0}, "AB", 'No. Ask a person: "How much?"'),
         ({"offer": ""}, "A", 'No. I looked at "A".'),
-        ({"message": "{question}? No.", "offer": "", "show": False}, "", "How much?? No."),
+        ({"message": "{question}? No.", "offer": "", "pages": 0}, "A", "How much?? No."),
     ],
 )
 def test_it_says_what_was_looked_at_and_what_is_offered(fields: dict[str, Any], titles: str, expected: str) -> None:
@@ -134,18 +134,20 @@ def test_a_document_without_a_title_goes_by_its_id() -> None:
 
 
 def test_a_question_is_quoted_on_one_line_and_cut() -> None:
-    text = Abstain(offer="<{question}>", show=False).words('a\n "b" {question} ' + "c" * 500)
+    text = Abstain(offer="<{question}>").words('a\n "b" {question} ' + "c" * 500, ())
     assert f"<a 'b' {{question}} {'c' * 180}...>" == text[text.index("<") :]
 
 
 @pytest.mark.parametrize(
     ("fields", "match"),
     [
-        ({"message": " "}, "message is what the user is told, not ' '"),
-        ({"message": None}, "message is what the user is told, not None"),
-        ({"offer": None}, "offer is a text, or empty, not None"),
+        ({"message": " "}, "message is a text that is not empty, and offer a text, not ' '"),
+        ({"message": None}, "not None and"),
+        ({"offer": None}, "and None"),
         ({"offer": "{answer}"}, r"may use \{question\}, not \{answer\}"),
-        ({"show": 1}, "show is True or False, not 1"),
+        ({"pages": -1}, "pages is a whole number of at least 0, not -1"),
+        ({"pages": True}, "not True"),
+        ({"pages": 1.5}, "not 1.5"),
     ],
 )
 def test_what_is_no_wording_is_refused(fields: dict[str, Any], match: str) -> None:
