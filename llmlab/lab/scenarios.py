@@ -46,7 +46,8 @@ class Scenario:
     """Plays it for a seed and a number of requests, with apps of its own; nobody else's are played then. None: the apps of the game day,
     in a Lab."""
     measures: Callable[[Runs, float], dict[str, dict[str, Estimate]]] = Runs.measures
-    """Returns the estimates of each app, given what is slow (in seconds); what it adds to those of `Runs.measures` are shares."""
+    """Returns the estimates of each app, given what is slow (in seconds); what it adds to those of `Runs.measures` are shares.
+    Over several seeds there are the usual ones only."""
     popularity: Zipf | None = None
     """How often which question is asked, for the row with the cache; None: all alike."""
 
