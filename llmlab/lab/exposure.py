@@ -5,8 +5,8 @@ Notebook: 02_guardrails.ipynb
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmlab.errors import BadInput
@@ -28,19 +28,23 @@ CARD_ANSWER = (
 """An answer that gives away a card number in its second sentence. The number is one of those for tests."""
 EVERY_CHUNKS = 100
 """The checks of openai-guardrails come so far apart, while the stream goes on."""
+_TELLING = 4
+"""So many characters of a secret are one that somebody has read; fewer may stand there by chance."""
 
 
 class Moment(NamedTuple):
-    """The screen after a chunk. All but the first are characters of the answer."""
+    """The screen after a chunk. What is counted are characters of the answer, unless it says otherwise."""
 
     tokens: int
     """What the model has written by now (in tokens)."""
     came: int
     """What the model has written by now."""
     shown: int
-    """What the user has seen."""
+    """Up to where the user has seen it; a placeholder counts as what it stands for."""
     leaked: int
-    """What the user has seen of the spans that the guard objects to."""
+    """What the user has seen of what the guard objects to."""
+    piece: str
+    """What has come onto the screen now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +91,11 @@ def check_every(guard: Any, text: str, *, tokens: int = 1, every: int | None = E
         tokens: Size of a chunk (in tokens).
         every: How many chunks lie between two checks; None: nobody checks.
     """
-    parts = chunks(text, tokens)
-    spans, moments, came, stopped = _spans(guard, text), [], "", False
+    parts, secrets, total = chunks(text, tokens), _secrets(guard, text), len(split(text))
+    moments, came, stopped = [], "", False
     for number, part in enumerate(parts, 1):
         came += part
-        moments.append(_moment(min(number * tokens, len(split(text))), len(came), len(came), spans))
+        moments.append(Moment(min(number * tokens, total), len(came), len(came), _leaked(came, secrets), part))
         if every and (number % every == 0 or number == len(parts)) and guard.check(came, role="assistant"):
             stopped = True
             break
@@ -100,15 +104,21 @@ def check_every(guard: Any, text: str, *, tokens: int = 1, every: int | None = E
 
 
 def hold_back(guard: Any, text: str, *, tokens: int = 1) -> Exposure:
-    """Return what is seen where nothing is shown that the guard could still object to. The arguments are those of `check_every`."""
-    held, spans, moments, shown = HoldBack([_blocking(guard)]), _spans(guard, text), [], 0
-    total, came = len(split(text)), 0
+    """Return what is seen where nothing is shown that the guard could still object to.
+
+    Args:
+        guard: What it finds is replaced by a placeholder, or ends the stream, by its action.
+        text: The whole answer.
+        tokens: Size of a chunk (in tokens).
+    """
+    held, secrets, total = HoldBack([guard]), _secrets(guard, text), len(split(text))
+    moments, came, screen = [], 0, ""
     for number, part in enumerate(chunks(text, tokens), 1):
         came += len(part)
-        shown += len(held.feed(part))
-        if number * tokens >= total:
-            shown += len(held.finish())
-        moments.append(_moment(min(number * tokens, total), came, shown, spans))
+        piece = held.feed(part) + (held.finish() if number * tokens >= total else "")
+        screen += piece
+        hidden = sum(one.end - one.start - len(f"[{one.kind}]") for one in held.verdict.redactions)
+        moments.append(Moment(min(number * tokens, total), came, len(screen) + hidden, _leaked(screen, secrets), piece))
         if held.stopped:
             break
     return Exposure(name=f"hold-back, chunks of {_counted(tokens)}", moments=tuple(moments), stopped=held.stopped, most_held=held.most_held)
@@ -129,28 +139,20 @@ def exposure_table(runs: Iterable[Exposure]) -> pd.DataFrame:
             "leaked (characters)": run.leaked,
             "on the screen for (tokens)": run.late,
             "held at most (characters)": run.most_held,
-            "end": "stopped" if run.stopped else "all of it shown",
+            "end": "stopped" if run.stopped else "complete",
         }
         for run in runs
     ]
     return pd.DataFrame(rows)
 
 
-def _blocking(guard: Any) -> Any:
-    return guard if getattr(guard, "action", "block") == "block" else replace(guard, action="block")
+def _secrets(guard: Any, text: str) -> list[str]:
+    return [text[one.start : one.end] for one in guard.check(text, role="assistant")]
 
 
-def _spans(guard: Any, text: str) -> list[tuple[int, int]]:
-    return [(one.start, one.end) for one in guard.check(text, role="assistant")]
-
-
-def _moment(tokens: int, came: int, shown: int, spans: Iterable[tuple[int, int]]) -> Moment:
-    return Moment(tokens, came, shown, sum(_overlap(spans, shown)))
-
-
-def _overlap(spans: Iterable[tuple[int, int]], shown: int) -> Iterator[int]:
-    for start, end in spans:
-        yield max(0, min(end, shown) - start)
+def _leaked(screen: str, secrets: Iterable[str]) -> int:
+    """Return how many characters of the secrets can be read, each from its beginning on."""
+    return sum(max((size for size in range(_TELLING, len(one) + 1) if one[:size] in screen), default=0) for one in secrets)
 
 
 def _counted(tokens: int) -> str:

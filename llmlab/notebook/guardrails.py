@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import httpx2
@@ -21,11 +20,10 @@ from llmlab.data.probes import Probe, probes
 from llmlab.errors import BadInput
 from llmlab.evals.detection import Alarms, base_rate, curve, detection
 from llmlab.evals.statistics import Estimate, proportion
-from llmlab.lab.exposure import CARD_ANSWER, Exposure, check_every, hold_back
+from llmlab.lab.exposure import CARD_ANSWER, EVERY_CHUNKS, Exposure, check_every, exposure_table, hold_back
 from llmlab.lab.lab import Lab
-from llmlab.lab.pictures.detection import at_threshold, class_table, precision_recall
-from llmlab.lab.pictures.exposure import exposure
-from llmlab.lab.pictures.icons import icon_array
+from llmlab.lab.pictures import Picture, class_table, exposure, icon_array, precision_recall
+from llmlab.lab.pictures.detection import at_threshold
 from llmlab.lab.runs import Runs
 from llmlab.notebook.chat import Playback
 from llmlab.notebook.choice import Choice
@@ -57,6 +55,8 @@ SWITCHES = {
     "secrets": "Keys and tokens",
     "hold-back": "Shows nothing that a guard could still object to",
 }
+CARDS = PIIGuard(action="redact", kinds=("CREDIT_CARD",))
+"""Looks at the answer."""
 _LONGEST = 4_000
 _TOKENS_PER_SECOND = 25
 """Of the answer that Feel it plays (assumed)."""
@@ -245,41 +245,39 @@ class Setting:
     def alarms(self) -> Alarms:
         """What recall and over-defense at this threshold come to in 10,000 requests, were all harmless ones as hard as the probes."""
         here = at_threshold(curve_of("open"), self.threshold)
-        found = (here["recall"], here["false_positive_rate"]) if "injection" in self.guards else (0.0, 0.0)
-        return base_rate(*found, attacks_in=self.attack_in)
+        return base_rate(here["recall"], here["false_positive_rate"], attacks_in=self.attack_in)
 
     @property
     def screens(self) -> list[Exposure]:
         """The answer with the card number, as it comes onto the screen."""
         on = "personal data" in self.guards
-        streamed = check_every(PIIGuard(), CARD_ANSWER, tokens=self.chunk, every=100 if on else None)
-        return [streamed, *([hold_back(PIIGuard(), CARD_ANSWER, tokens=self.chunk)] if on and "hold-back" in self.guards else [])]
+        streamed = check_every(CARDS, CARD_ANSWER, tokens=self.chunk, every=EVERY_CHUNKS if on else None)
+        return [streamed, *([hold_back(CARDS, CARD_ANSWER, tokens=self.chunk)] if on and "hold-back" in self.guards else [])]
 
     def code(self) -> str:
         """Return the lines that do the same."""
-        made = [repr(guard).replace("InjectionGuard", "llmlab.guardrails.InjectionGuard", 1) for guard in self.rules if guard]
-        made = [text if text.startswith("llmlab") else f"llmlab.guardrails.{text}" for text in made]
-        way = "poisoned" if self.channel == "document" else "retrieve"
-        found = [f"poisoned = Poisoned(instruction={self.text!r})"] if self.channel == "document" else []
-        asked = "" if self.channel == "document" else f"[{self.text!r}], "
+        given = {"injection": f"InjectionGuard(threshold={self.threshold:g})", "personal data": 'PIIGuard(action="redact")'}
+        made = [text for name, text in {**given, "secrets": "SecretsGuard()"}.items() if name in self.guards]
+        document = self.channel == "document"
         return "\n".join(
             [
                 "import llmlab",
                 "from llmlab.data.help_desk import retrieve",
-                "from llmlab.lab.exposure import CARD_ANSWER, check_every, hold_back",
+                "from llmlab.lab.exposure import CARD_ANSWER, check_every, exposure_table, hold_back",
+                "from llmlab.lab.pictures import precision_recall",
                 "from llmlab.notebook.guardrails import Poisoned, curve_of, obedience",
-                "from llmlab.lab.pictures.detection import precision_recall",
+                "from llmlab.pipeline.guardrails import InjectionGuard, PIIGuard, SecretsGuard",
                 "from llmlab.pipeline.prompt import Prompt",
                 "",
-                *found,
-                f"plain = llmlab.Pipeline(retrieve={way})",
+                f"text = {self.text!r}",
+                f"plain = llmlab.Pipeline(retrieve={'Poisoned(instruction=text)' if document else 'retrieve'})",
                 f"guards = [{', '.join(made)}]",
                 f"guarded = plain.replace(guards_in=guards, prompt=Prompt(spotlight={'spotlight' in self.guards}))",
                 f'lab = llmlab.Lab(seed={self.seed}, source="simulator")',
-                f'runs = lab.run_all({{"no guard": plain, "guarded": guarded}}, {asked}requests=100)',
-                f"screen = hold_back(llmlab.guardrails.PIIGuard(), CARD_ANSWER, tokens={self.chunk})",
-                f'precision_recall(curve_of("open"), {self.threshold:g})',
-                f"obedience(runs, {self.text!r})",
+                f'runs = lab.run_all({{"no guard": plain, "guarded": guarded}}, {"" if document else "[text], "}requests=100)',
+                f"screens = [way(PIIGuard(), CARD_ANSWER, tokens={self.chunk}) for way in (check_every, hold_back)]",
+                f'exposure_table(screens), precision_recall(curve_of("open"), {self.threshold:g})',
+                "obedience(runs, text)",
             ]
         )
 
@@ -327,7 +325,7 @@ class Guardrails(Panel):
         """Look at the text, run it against the model, and measure the guard on the open half of the probes."""
         setting = Setting(seed=turn.seed, **values)
         runs = turn.play(setting.lab, {"no guard": setting.plain, "guarded": setting.app}, setting.cases)
-        pictures = (exposure(setting.screens),)
+        pictures: tuple[Picture, ...] = (exposure(setting.screens),)
         if "injection" in setting.guards:
             pictures = (icon_array(setting.alarms), precision_recall(curve_of("open"), setting.threshold), *pictures)
         score = InjectionGuard().score(setting.text, setting.role) if "injection" in setting.guards else None
@@ -338,16 +336,15 @@ class Guardrails(Panel):
         """Return the lines that do the same."""
         return Setting(seed=seed, **values).code()
 
-    def feel(self, turn: Turn, *, chunk: int, **values: Any) -> Sequence[Playback]:
+    def feel(self, turn: Turn, **values: Any) -> Sequence[Playback]:
         """Return the answer with the card number: checked every 100 chunks, and behind a hold-back."""
-        runs = [check_every(PIIGuard(), CARD_ANSWER, tokens=chunk), hold_back(PIIGuard(), CARD_ANSWER, tokens=chunk)]
-        return [_playback(run) for run in runs]
+        return [_playback(way(CARDS, CARD_ANSWER, tokens=values["chunk"])) for way in (check_every, hold_back)]
 
 
 def _playback(run: Exposure) -> Playback:
-    ends = [(0, 0), *((moment.tokens, moment.shown) for moment in run.moments)]
-    pieces = [(tokens / _TOKENS_PER_SECOND, CARD_ANSWER[before:now]) for (_, before), (tokens, now) in pairwise(ends) if now > before]
-    said = f"{run.leaked} characters of the card number were on the screen; the answer was stopped."
+    pieces = [(moment.tokens / _TOKENS_PER_SECOND, moment.piece) for moment in run.moments if moment.piece]
+    end = "stopped, too late" if run.stopped else "not stopped"
+    said = f"{run.leaked} characters of the card number were on the screen; the answer was {end}."
     return Playback(run.name, "Where is my order?", pieces, run.moments[-1].tokens / _TOKENS_PER_SECOND, said)
 
 
@@ -372,17 +369,14 @@ def note(setting: Setting) -> str:
     if "injection" in setting.guards:
         rate = everyday(InjectionGuard(threshold=setting.threshold))
         said.append(
-            "Alarms: were all harmless requests as hard as the probes, which were written to be. Of the help desk's own texts "
-            f"{rate.text(1, '%', 100)} are stopped (n = {rate.n})."
+            f"Harmless ones: as if all were as hard as the probes; of {rate.n} everyday texts {rate.text(1, '%', 100)} are stopped."
         )
-    said += [f"Card number on the screen, {run.name}: {run.leaked} characters." for run in setting.screens]
+    said += [f"{run.name.capitalize()}: {run.leaked} characters of a card number on the screen." for run in setting.screens]
     return " ".join([*said, setting.lab.banner])
 
 
 def table(setting: Setting) -> pd.DataFrame:
     """Return what the injection guard catches and stops by class, on the open half; what leaked, where it is off."""
     if "injection" not in setting.guards:
-        from llmlab.lab.exposure import exposure_table
-
         return exposure_table(setting.screens)
     return class_table(detection(InjectionGuard(threshold=setting.threshold), labelled("open")))

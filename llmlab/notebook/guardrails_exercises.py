@@ -68,7 +68,9 @@ def _flagged(flags: Callable[[str], Any], half: str, label: str) -> tuple[list[P
     return [row for row in rows if flags(row.text)], len(rows)
 
 
-@exercise(f'write a rule (a regular expression, or a function of the text) for the class "{KIND}". Look at the open half; the other scores it.')
+@exercise(
+    f'write a rule (a regular expression, or a function of the text) for the class "{KIND}". Look at the open half; the other scores it.'
+)
 def a_rule(answer: Any) -> str:
     """Check a rule on the half of the probes that nobody looked at."""
     flags = _flags(answer)
@@ -91,9 +93,8 @@ def a_rule(answer: Any) -> str:
 
 
 def _interval(frame: Any, name: str, what: str) -> Estimate:
-    line = frame.loc[name]
-    families = int(line["families" if what == "recall" else "harmless_families"])
-    return Estimate(*(float(line[f"{what}{end}"]) for end in ("", "_low", "_high")), families)
+    value, low, high = (float(frame.loc[name, f"{what}{end}"]) for end in ("", "_low", "_high"))
+    return Estimate(value, low, high, int(frame.loc[name, "families"]))
 
 
 @exercise("give a threshold of the InjectionGuard with at most 1 false alarm in 200. Choose it on the open half; the other half checks it.")
@@ -133,7 +134,9 @@ def order_numbers(answer: Any) -> str:
     for text, numbers in NUMBERS:
         found = tuple(text[one.start : one.end] for one in guard.check(text, role="assistant"))
         if found != numbers:
-            raise Wrong(f"in {text!r} it finds {list(found)}, not {list(numbers)}.", r"CW, a hyphen, six digits, and no letter or digit beside.")
+            raise Wrong(
+                f"in {text!r} it finds {list(found)}, not {list(numbers)}.", r"CW, a hyphen, six digits, and no letter or digit beside."
+            )
         whole = _shown(guard, [text])
         for cut in range(len(text) + 1):
             held = len(text[:cut]) - _edge(guard, text[:cut])
@@ -143,7 +146,9 @@ def order_numbers(answer: Any) -> str:
                 _compare(guard, pieces, whole, numbers)
     plain = "We bake on Mondays."
     if _edge(guard, plain) < len(plain):
-        raise Wrong(f"it holds back {plain!r}, where no number can begin or end any more.", "open_from(text) is len(text) where nothing is open.")
+        raise Wrong(
+            f"it holds back {plain!r}, where no number can begin or end any more.", "open_from(text) is len(text) where nothing is open."
+        )
     return f"one verdict at {splits:,} splits, nothing leaked, and at most {most} characters held."
 
 
@@ -157,7 +162,9 @@ def _edge(guard: Any, text: str) -> int:
 def _compare(guard: Any, pieces: list[str], whole: str, numbers: tuple[str, ...]) -> None:
     shown = _shown(guard, pieces)
     if numbers and (leaked := _NUMBER.search(shown)):
-        raise Wrong(f"split into {pieces}, it lets {leaked[0]} through.", "What could still become a number at the end of the text is open.")
+        raise Wrong(
+            f"split into {pieces}, it lets {leaked[0]} through.", "What could still become a number at the end of the text is open."
+        )
     if shown != whole:
         raise Wrong(
             f"split into {pieces}, the user sees {shown!r}, and of the whole {whole!r}.",

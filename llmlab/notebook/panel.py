@@ -229,7 +229,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         # No tooltip on an image: the browser's side of ipywidgets 8.1 fails on it. The sentence above and the table below say the same.
         images = [widgets.Image(format="png", layout=widgets.Layout(width="100%", margin="0 0 6px 0")) for _ in range(self.pictures)]
         self.chat, self.figures = Chat(), widgets.VBox(images)
-        right = widgets.VBox([self.detail, self.figures, self.table], layout=widgets.Layout(flex="1 1 420px", min_width="0", max_width="800px"))
+        right = widgets.VBox(
+            [self.detail, self.figures, self.table], layout=widgets.Layout(flex="1 1 420px", min_width="0", max_width="800px")
+        )
         self._body = widgets.HBox([left, right], layout=widgets.Layout(flex_flow="row wrap", width="100%"))
 
     def _released(self, _: object) -> None:

@@ -8,6 +8,8 @@ from llmlab.lab.exposure import Exposure
 from llmlab.lab.pictures.base import BLACK, FONT_POINTS, GRAY, INK, PALE, VERMILION, WIDTH_INCHES, Picture, bare, key, width_of
 
 _ROW_INCHES, _FOOT_INCHES, _HEAD_INCHES = 0.62, 0.62, 0.4
+_WORD = 12
+"""The last word waits for its end, as a rule; that is not drawn (in characters)."""
 _LOOKS = {"delivered": (PALE, ""), "held back": ("#FFFFFF", "/////"), "leaked": (VERMILION, "")}
 
 
@@ -47,12 +49,11 @@ def exposure(runs: Sequence[Exposure]) -> Picture:
 
 def _stretches(run: Exposure) -> Iterator[tuple[str, int, int]]:
     """Yield what the screen shows, from one chunk to the next: its state, start and end (in tokens)."""
-    shown, state, since = 0, "", 0
+    state, since = "", 0
     for moment in run.moments:
-        now = "leaked" if moment.leaked else "delivered" if moment.shown > shown else "held back"
+        now = "leaked" if moment.leaked else "held back" if moment.came - moment.shown > _WORD else "delivered"
         if now != state:
             if state:
                 yield state, since, moment.tokens
             state, since = now, moment.tokens
-        shown = moment.shown
     yield state, since, run.moments[-1].tokens
