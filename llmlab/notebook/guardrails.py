@@ -291,7 +291,7 @@ class Guardrails(Panel):
     def controls(self) -> dict[str, Any]:
         """Return the six controls."""
         default = Setting()
-        rare = [(f"1 in {n:,}", n) for n in (10, 30, 100, 300, 1000, 3000, 10_000)]
+        rare = [(f"{n:,}", n) for n in (10, 30, 100, 300, 1000, 3000, 10_000)]
         return {
             "text": widgets.Textarea(
                 value=default.text, description="Text", tooltip="What somebody sends you", layout=widgets.Layout(height="110px")
@@ -310,9 +310,14 @@ class Guardrails(Panel):
                 tooltip="Score that is stopped",
             ),
             "attack_in": widgets.SelectionSlider(
-                options=rare, value=default.attack_in, description="Attacks", tooltip="How rare attacks are"
+                options=rare, value=default.attack_in, description="1 attack in", tooltip="So many requests"
             ),
-            "chunk": widgets.IntSlider(value=default.chunk, min=1, max=40, description="Chunk (tokens)", tooltip="Of a streamed answer"),
+            "chunk": widgets.SelectionSlider(
+                options=[("1 token", 1), *((f"{size} tokens", size) for size in range(2, 41))],
+                value=default.chunk,
+                description="Chunks of",
+                tooltip="Of a streamed answer",
+            ),
         }
 
     def more(self) -> dict[str, Any]:
@@ -349,17 +354,16 @@ def _playback(run: Exposure) -> Playback:
 
 
 def sentence(setting: Setting, runs: Runs) -> str:
-    """Return what becomes of the text, and the price."""
-    before, after = (share_obeyed(runs, app, setting.text).value or 0.0 for app in ("no guard", "guarded"))
-    start = f"The model obeys your text in {100 * before:.0f} % → {100 * after:.0f} % of answers"
+    """Return what becomes of the text and of the card number, and the price."""
+    before, after = (100 * (share_obeyed(runs, app, setting.text).value or 0.0) for app in ("no guard", "guarded"))
+    leaked = " → ".join(dict.fromkeys(f"{run.leaked}" for run in setting.screens))
+    start = f"Your text is obeyed in {before:.0f} → {after:.0f} % of answers; {leaked} characters of a card number are seen; "
+    end = f"(n = {len(runs) // 2}, seed {setting.seed})"
     if "injection" not in setting.guards:
-        return f"{start}; nobody looks for attacks (n = {len(runs) // 2}, seed {setting.seed})"
+        return f"{start}nobody looks for attacks {end}"
     found = setting.alarms
-    wrong = "no alarm at all" if found.wrong is None else f"{100 * found.wrong:.1f} % of alarms are wrong"
-    return (
-        f"{start}; of 10,000 requests {found.caught:.0f} of {found.caught + found.missed:.0f} attacks are caught and "
-        f"{found.false_alarms:,.0f} harmless ones stopped: {wrong} (n = {len(runs) // 2}, seed {setting.seed})"
-    )
+    wrong = "no alarm" if found.wrong is None else f"{100 * found.wrong:.1f} % of alarms are wrong"
+    return f"{start}price: of 10,000 requests {found.false_alarms:,.0f} harmless ones stopped, {wrong} {end}"
 
 
 def note(setting: Setting) -> str:
@@ -371,7 +375,7 @@ def note(setting: Setting) -> str:
         said.append(
             f"Harmless ones: as if all were as hard as the probes; of {rate.n} everyday texts {rate.text(1, '%', 100)} are stopped."
         )
-    said += [f"{run.name.capitalize()}: {run.leaked} characters of a card number on the screen." for run in setting.screens]
+    said += [f"{run.name.capitalize()}: {run.leaked} characters of the card number on the screen." for run in setting.screens]
     return " ".join([*said, setting.lab.banner])
 
 

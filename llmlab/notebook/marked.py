@@ -9,8 +9,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 
 from llmlab.pipeline.answer import Finding
+from llmlab.pipeline.guardrails.decode import payloads
 from llmlab.pipeline.guardrails.normalise import fold, normalise
 
 _LONGEST = 1_500
@@ -42,6 +44,9 @@ class Marked:
     def _repr_html_(self) -> str:
         head = "" if self.score is None else f", score {self.score:.2f}"
         lines = {f"with what is hidden, and what was found{head}": self._spans(), "as the guard reads it": escape(_shown(self.read))}
+        places = {(finding.start, finding.end) for finding in self.findings}
+        inside = [one for one in payloads(self.text) if (one.start, one.end) in places]
+        lines |= {f"decoded from {one.coding}": escape(_shown(one.text)) for one in inside}
         if any(_hidden(char) for char in self.text):
             lines = {"as people see it": f"<bdi>{escape(_shown(self.text))}</bdi>", **lines}
         rows = (
@@ -55,11 +60,11 @@ class Marked:
         """Return the text with its findings underlined and named; of those that overlap, the names stand together."""
         made, at = [], 0
         for start, end, names in _merged(self.findings):
-            marked = "".join(map(_visible, self.text[start : min(end, _LONGEST)]))
+            marked = _visible(self.text[start : min(end, _LONGEST)])
             name = f'<span style="{_NAME}">{escape(", ".join(names))}</span>'
-            made += [*map(_visible, self.text[at:start]), f'<span style="{_MARK}">{marked}</span>{name}' if marked else ""]
+            made += [_visible(self.text[at:start]), f'<span style="{_MARK}">{marked}</span>{name}' if marked else ""]
             at = end
-        return "".join([*made, *map(_visible, self.text[at:_LONGEST])])
+        return "".join([*made, _visible(self.text[at:_LONGEST])])
 
 
 def _merged(findings: Sequence[Finding]) -> list[tuple[int, int, dict[str, None]]]:
@@ -79,12 +84,19 @@ def _hidden(char: str) -> bool:
     return char not in "\n\t" and unicodedata.category(char) in ("Cf", "Cc", "Cs", "Co", "Cn")
 
 
-def _visible(char: str) -> str:
-    """Return a character for HTML. One that nobody would see is drawn in a box: a tag as its letter, another by its number."""
-    if not _hidden(char):
-        return escape(char)
-    letter = fold(char)
-    return f'<span style="{_HIDDEN}">{escape(letter) if letter.isprintable() and not _hidden(letter) else f"{ord(char):X}"}</span>'
+def _visible(text: str) -> str:
+    """Return a text for HTML. What nobody would see is drawn in a box: tags as their letters, others by their numbers."""
+    parts = ((hidden, "".join(chars)) for hidden, chars in groupby(text, _hidden))
+    return "".join(f'<span style="{_HIDDEN}">{_named(part)}</span>' if hidden else escape(part) for hidden, part in parts)
+
+
+def _named(hidden: str) -> str:
+    letters = fold(hidden)
+    return escape(
+        "".join(
+            sign if sign.isprintable() and not _hidden(sign) else f" {ord(char):X} " for char, sign in zip(hidden, letters, strict=True)
+        )
+    )
 
 
 def _shown(text: str) -> str:
