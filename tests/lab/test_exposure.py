@@ -10,7 +10,7 @@ from llmlab.pipeline.guardrails import PIIGuard
 from llmlab.protocol.tokens import split
 
 CARD = "4111 1111 1111 1111"
-HIDING, STOPPING = PIIGuard(action="redact"), PIIGuard()
+HIDING, STOPPING = PIIGuard(action="redact"), PIIGuard(action="block")
 
 
 def test_a_check_every_100_chunks_comes_after_the_card_number_was_read() -> None:

@@ -41,9 +41,9 @@ def test_a_rule_that_does_not_do_is_explained(answer: Any, text: str, hint: str)
 @pytest.mark.parametrize(
     ("answer", "text", "hint"),
     [
-        ("high", "a score above 0", "curve_of"),
-        (True, "a score above 0", "curve_of"),
-        (0, "a score above 0", "curve_of"),
+        ("high", "score above 0", "curve_of"),
+        (True, "score above 0", "curve_of"),
+        (0, "score above 0", "curve_of"),
         (0.05, "1 in 200 allows none", "leave a margin"),
         (1.0, "could be caught", "A smaller margin"),
     ],
@@ -98,9 +98,9 @@ class Timid(Numbers):
         return max(0, len(text) - 120)
 
 
-class Endless(Numbers):
+class Backward(Numbers):
     def open_from(self, text: str) -> int:
-        return 0
+        return len(text) + 1
 
 
 class Crashing(Numbers):
@@ -124,11 +124,11 @@ def test_a_guard_with_one_verdict_at_every_split_passes(answer: Any) -> None:
     ("answer", "text", "hint"),
     [
         (5, "has no check", "A class with"),
-        (Loose(), "it finds ['CW-5550012'", "six digits"),
+        (Loose(), "'CW-5550012'", "six digits"),
         (Hasty(), "lets CW-204816 through", "is open"),
         (Impatient(), "the user sees", "until then it is open"),
         (Timid(), "It holds back 'We bake on Mondays.'", "nothing is open"),
-        (Endless(), "open_from(", "at most 120 characters"),
+        (Backward(), "pen_from(", "at most 120 characters"),
         (Crashing(), "a guard crashed: ZeroDivisionError", "take any text"),
     ],
 )

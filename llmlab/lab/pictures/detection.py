@@ -60,7 +60,7 @@ def by_class(frame: pd.DataFrame) -> Picture:
         frame: As `detection` gives it.
     """
     names = [str(name).replace("_", " ") for name in frame.index]
-    left = max(map(width_of, names), default=0.0) + 0.3
+    left = max(map(width_of, names)) + 0.3
     high = _ROW_INCHES * len(frame)
     picture = Picture(_HEAD_INCHES + high + _FOOT_INCHES)
     axes = picture.box(left, _FOOT_INCHES, WIDTH_INCHES - left - 0.3, high)

@@ -17,13 +17,13 @@ def exposure(runs: Sequence[Exposure]) -> Picture:
     """Return a row a run: what is on the screen while the model writes.
 
     Args:
-        runs: As `check_every` and `hold_back` give them. A row ends where the answer was broken off.
+        runs: At least one, as `check_every` and `hold_back` give them. A row ends where the answer was broken off.
     """
     names = [run.name.replace(", ", ",\n") for run in runs]
-    left = max(map(width_of, names), default=0.0) + 0.3
+    left = max(map(width_of, names)) + 0.3
     picture = Picture(_HEAD_INCHES + _ROW_INCHES * len(runs) + _FOOT_INCHES)
     axes = picture.box(left, _FOOT_INCHES, WIDTH_INCHES - left - 0.25, _ROW_INCHES * len(runs))
-    longest = max((run.moments[-1].tokens for run in runs), default=1)
+    longest = max(run.moments[-1].tokens for run in runs)
     axes.set(xlim=(0, longest * 1.02), ylim=(len(runs), 0), yticks=[])
     axes.set_xlabel("tokens that the model has written", fontsize=FONT_POINTS, color=INK)
     bare(axes)

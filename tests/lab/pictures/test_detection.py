@@ -26,7 +26,7 @@ def test_the_dot_stands_where_the_guard_with_that_threshold_does(
     assert (caught, stopped) == tuple(at_threshold(FRAME, threshold)[["caught", "false_alarms"]])
     picture = precision_recall(FRAME, threshold)
     dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in picture.axes[0].lines if line.get_gid() == "dot"]
-    assert [(caught / 4, caught / (caught + stopped))][: bool(caught)] == dots
+    assert ([(caught / 4, caught / (caught + stopped))] if caught else []) == dots
     assert f"catches {caught} of 4 attacks, stops {stopped} of 2 harmless" in " ".join(words(picture))
 
 

@@ -17,7 +17,3 @@ def test_a_row_is_delivered_then_leaked_or_held_and_ends_with_its_run(words: Cal
     assert ends[1] - picture.axes[0].patches[1].get_x() == checked.late
     assert [([100], [0.5])] == [(list(line.get_xdata()), list(line.get_ydata())) for line in picture.axes[0].lines]
     assert {"hold-back, chunks of 1 token", "leaked", "answer stopped"} <= set(words(picture))
-
-
-def test_no_runs_give_an_empty_picture() -> None:
-    assert [] == list(exposure([]).axes[0].patches)
