@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from llmlab.lab.load import Arrivals, Closed, Open, Zipf
     from llmlab.lab.runs import Runs
     from llmlab.notebook import check
-    from llmlab.pipeline import guardrails
+    from llmlab.pipeline import grounding, guardrails
+    from llmlab.pipeline.abstain import Abstain
     from llmlab.pipeline.answer import Answer
     from llmlab.pipeline.breaker import Breaker
     from llmlab.pipeline.cache import Cache
     from llmlab.pipeline.clocks import Clocks
     from llmlab.pipeline.guardrails.length import LengthGuard
+    from llmlab.pipeline.parsing.arguments import Tool
     from llmlab.pipeline.pipeline import Pipeline
     from llmlab.pipeline.prompt import Prompt
     from llmlab.pipeline.route import Route
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Abstain": "llmlab.pipeline.abstain",
     "Answer": "llmlab.pipeline.answer",
     "Arrivals": "llmlab.lab.load",
     "Breaker": "llmlab.pipeline.breaker",
@@ -51,12 +54,14 @@ _HOME = {
     "Route": "llmlab.pipeline.route",
     "Runs": "llmlab.lab.runs",
     "State": "llmlab.pipeline.state",
+    "Tool": "llmlab.pipeline.parsing.arguments",
     "Zipf": "llmlab.lab.load",
     "careful": "llmlab.lab.apps",
     "check": "llmlab.notebook.check",
     "client": "llmlab.wire.client",
     "compare": "llmlab.lab.compare",
     "faults": "llmlab.wire.faults",
+    "grounding": "llmlab.pipeline.grounding",
     "guardrails": "llmlab.pipeline.guardrails",
     "naive": "llmlab.lab.apps",
     "simulate": "llmlab.protocol.clock",
@@ -66,6 +71,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Abstain",
     "Answer",
     "Arrivals",
     "Breaker",
@@ -83,12 +89,14 @@ __all__ = [
     "Route",
     "Runs",
     "State",
+    "Tool",
     "Zipf",
     "careful",
     "check",
     "client",
     "compare",
     "faults",
+    "grounding",
     "guardrails",
     "naive",
     "simulate",
@@ -103,7 +111,9 @@ def __getattr__(name: str) -> object:
     if home is None:
         raise AttributeError(f"llmlab has no {name!r}; it has {', '.join(__all__)}")
     module = import_module(home)
-    value = module if home.endswith(f".{name}") and name in ("check", "faults", "guardrails", "wire") else getattr(module, name)
+    value = (
+        module if home.endswith(f".{name}") and name in ("check", "faults", "grounding", "guardrails", "wire") else getattr(module, name)
+    )
     globals()[name] = value
     return value
 

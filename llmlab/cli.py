@@ -86,12 +86,13 @@ def doctor(as_json: Json = False) -> None:
     from llmlab.notebook.workbench import examine
 
     findings = examine()
-    ready = all(finding.ok for finding in findings)
+    ready = all(finding.ok or not finding.needed for finding in findings)
     if as_json:
         _print_json({**SCHEMA, "command": "doctor", "ready": ready, "findings": [finding._asdict() for finding in findings]})
     else:
         for finding in findings:
-            out.print(f"{'ok ' if finding.ok else 'NOT'}  {finding.what:<13} {escape(finding.detail)}")
+            word = "ok" if finding.ok else "NOT" if finding.needed else "no"
+            out.print(f"{word:<3}  {finding.what:<13} {escape(finding.detail)}")
         out.print("READY" if ready else "NOT READY: see the lines with NOT")
     raise typer.Exit(0 if ready else 1)
 
@@ -125,7 +126,7 @@ def ask(
     """Send one question through the pipeline, watch the answer come, and read its trace."""
     from llmlab.lab.apps import stack
     from llmlab.lab.lab import Lab
-    from llmlab.pipeline.answer import Answer, Finished
+    from llmlab.pipeline.answer import Answer, Delta, Finished
     from llmlab.protocol import identity
     from llmlab.wire.client import client
     from llmlab.wire.faults.parse import parse
@@ -138,7 +139,7 @@ def ask(
             async for event in pipeline.stream(question):
                 if isinstance(event, Finished):
                     answer = event.answer
-                elif not as_json:
+                elif isinstance(event, Delta) and not as_json:
                     out.print(escape(event.text), end="")
                     out.file.flush()
         return answer
@@ -231,6 +232,7 @@ def gameday(
     from llmlab.lab.fixes import fix_table
     from llmlab.lab.gameday import judge, load_app, parse_gate, play, report
     from llmlab.lab.pictures import storm_strip
+    from llmlab.lab.scenarios import SCENARIOS
 
     gate = parse_gate(fail_under or [])
     apps = dict([load_app(own_app)]) if own_app else None
@@ -240,6 +242,10 @@ def gameday(
     outcomes = play(scenario or [], apps=apps, cases=asked, requests=requests, seed=seed, source=source, **caps)
     wall = time.perf_counter() - started
     verdicts = judge(outcomes, gate)
+    played = [outcome.scenario.name for outcome in outcomes]
+    for name in scenario or SCENARIOS:
+        if name not in played:
+            err.print(f"{name}: skipped, it has apps of its own, and is never live")
     if picture is not None:
         picture.write_bytes(storm_strip(outcomes[0].runs.frame, outcomes[0].scenario.slow_seconds, width_inches=9.0).png())
     if as_json:

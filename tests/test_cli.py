@@ -47,6 +47,19 @@ def test_the_doctor_names_what_is_missing(llmlab, monkeypatch: pytest.MonkeyPatc
     assert "NOT READY" in out.splitlines()[-1]
 
 
+def test_the_doctor_says_how_serve_could_run_and_a_workshop_is_ready_without_it(llmlab, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    _, out, _ = llmlab("doctor")
+    assert "ok   serve         uvicorn " in out
+    versions = workbench._versions
+    monkeypatch.setattr(
+        workbench, "_versions", lambda names, remedy: versions([*names, *(["no-such"] if "uvicorn" in names else [])], remedy)
+    )
+    code, out, _ = llmlab("doctor")
+    assert 0 == code
+    assert "no   serve         no-such not installed; run: pip install -c constraints.txt -e '.[serve]'" in out
+    assert "READY" == out.splitlines()[-1]
+
+
 def test_the_doctor_and_lab_notice_a_missing_kernel(llmlab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
@@ -141,7 +154,7 @@ def test_a_game_day_prints_a_table_and_what_was_put_in(llmlab) -> None:  # type:
 def test_two_game_days_differ_in_wall_time_only(llmlab) -> None:  # type: ignore[no-untyped-def]
     reports = []
     for _ in range(2):
-        _, out, _ = llmlab("gameday", "--requests", "20", "--source", "simulator", "--json")
+        _, out, _ = llmlab("gameday", "--scenario", "latency", "--requests", "20", "--source", "simulator", "--json")
         report = json.loads(out)
         assert report.pop("wall_seconds") > 0
         reports.append(json.dumps(report))
@@ -234,8 +247,9 @@ def test_a_recording_that_failed_leaves_the_old_one(llmlab, tmp_path: Path, monk
 def test_an_apps_own_mistake_is_named_under_the_table(llmlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mistaken_app.py").write_text("async def answer(client, question):\n    raise RuntimeError('my key error')\n")
-    code, out, _ = llmlab("gameday", "--app", "mistaken_app:answer", "--requests", "10", "--source", "simulator")
+    code, out, err = llmlab("gameday", "--app", "mistaken_app:answer", "--requests", "10", "--source", "simulator")
     assert 0 == code
+    assert "retry-storm: skipped, it has apps of its own" in err
     assert "answer: 10 x RuntimeError: my key error" in out
     assert "never" in out
 

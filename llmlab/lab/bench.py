@@ -75,11 +75,15 @@ def beside(ours: Work, theirs: Work, times: int, rounds: int = ROUNDS) -> tuple[
     async def go() -> tuple[float, float, float]:
         await each(ours, max(1, times // 10))
         await each(theirs, max(1, times // 10))
-        pairs = [(await each(ours, times), await each(theirs, times)) for _ in range(rounds)]
-        left, right = zip(*pairs, strict=True)
-        return statistics.median(left), statistics.median(right), statistics.median(one / other for one, other in pairs)
+        return medians([(await each(ours, times), await each(theirs, times)) for _ in range(rounds)])
 
     return asyncio.run(go())
+
+
+def medians(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """Return the medians (in seconds) of what was measured in turn, and of the ratio."""
+    ours, theirs = zip(*pairs, strict=True)
+    return statistics.median(ours), statistics.median(theirs), statistics.median(one / other for one, other in pairs)
 
 
 def measure(names: Sequence[str] = (), *, say: Callable[[str], None] = print) -> list[Figure]:
@@ -92,7 +96,8 @@ def measure(names: Sequence[str] = (), *, say: Callable[[str], None] = print) ->
     Raises:
         UnknownName: There is no such budget.
     """
-    import llmlab.lab.budgets  # noqa: F401  (they register themselves)
+    import llmlab.lab.budgets
+    import llmlab.lab.budgets_text  # noqa: F401  (they register themselves)
 
     for name in names:
         if name not in MEASURES:

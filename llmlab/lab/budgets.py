@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import openai
 
-from llmlab.lab.bench import ROUNDS, Figure, Work, beside, each, measures
+from llmlab.lab.bench import MEASURES, ROUNDS, Figure, Work, beside, each, measures, medians
 from llmlab.pipeline.cache import Cache
 from llmlab.pipeline.pipeline import Pipeline
 from llmlab.pipeline.route import Route
@@ -28,6 +30,7 @@ from llmlab.wire.chaos import Chaos
 from llmlab.wire.client import BASE_URL, client
 from llmlab.wire.faults import LatencySpike, SlowDecode
 
+looptime: Any = import_module("looptime") if find_spec("looptime") else None
 QUESTION = "Can I still send back the machine that I bought five weeks ago if I have baked with it twice?"
 DOCUMENTS = [" ".join(f"Sentence {part} of document {number} has words in it." for part in range(17)) for number in range(3)]
 PIECES = ["You ", *["word "] * 78, "end."]
@@ -134,6 +137,7 @@ def _raw(on: httpx2.AsyncBaseTransport, body: dict[str, Any]) -> Work:
 
 
 def _idle(name: str, stream: bool, parts: int, unit: str, budget: str) -> Figure:
+    """What Chaos adds to each of `parts` where no fault fires."""
     body = {"model": "gpt-4o", "messages": _messages(), **({"stream": True} if stream else {})}
     calm = Chaos(_Answers(), LatencySpike(probability=0.0), SlowDecode(probability=0.0))
     _, theirs, ratio = beside(_raw(calm, body), _raw(_Answers(), body), 300)
@@ -143,19 +147,12 @@ def _idle(name: str, stream: bool, parts: int, unit: str, budget: str) -> Figure
     )
 
 
-@measures("chaos_request")
-def chaos_request() -> Figure:
-    """What Chaos adds to a request where no fault fires."""
-    return _idle("chaos_request", False, 1, "us added a request", "<= 50 us")
+MEASURES["chaos_request"] = partial(_idle, "chaos_request", False, 1, "us added a request", "<= 50 us")
+MEASURES["chaos_chunk"] = partial(_idle, "chaos_chunk", True, len(STREAM), "us added a chunk", "<= 4 us")
 
 
-@measures("chaos_chunk")
-def chaos_chunk() -> Figure:
-    """What Chaos adds to a chunk where no fault fires."""
-    return _idle("chaos_chunk", True, len(STREAM), "us added a chunk", "<= 4 us")
-
-
-def _cassette(name: str, count: int) -> Figure:
+def _cassette(count: int) -> Figure:
+    """Replay among `count` interactions beside the bare client."""
     from llmlab.wire.cassette import Cassette
 
     with tempfile.TemporaryDirectory() as folder:
@@ -179,23 +176,15 @@ def _cassette(name: str, count: int) -> Figure:
             return lambda: on.chat.completions.create(model="gpt-4o", messages=_numbered(messages, next(turn) * 7 % count))
 
         ours, theirs, ratio = beside(create(replay), create(bare), 100)
-    return Figure(name, ours * 1e6, "us a request", theirs * 1e6, ratio, 100, "the bare client", "<= 1.3 x, flat")
+    return Figure(f"cassette_{count}", ours * 1e6, "us a request", theirs * 1e6, ratio, 100, "the bare client", "<= 1.3 x, flat")
 
 
-@measures("cassette_10")
-def cassette_10() -> Figure:
-    """Replay among 10 interactions beside the bare client."""
-    return _cassette("cassette_10", 10)
-
-
-@measures("cassette_10000")
-def cassette_10000() -> Figure:
-    """Replay among 10,000 interactions beside the bare client."""
-    return _cassette("cassette_10000", 10_000)
+MEASURES["cassette_10"] = partial(_cassette, 10)
+MEASURES["cassette_10000"] = partial(_cassette, 10_000)
 
 
 def _vcrpy(count: int) -> Figure:
-    """What vcrpy itself takes, matched on the body as ours is."""
+    """What the library vcrpy takes among `count` interactions, matched on the body as ours is, for comparison."""
     import vcr
 
     messages = _messages()
@@ -222,16 +211,8 @@ def _vcrpy(count: int) -> Figure:
     return Figure(f"vcrpy_{count}", ours * 1e6, "us a request", theirs * 1e6, ours / theirs, 30, "the bare client", "(for comparison)")
 
 
-@measures("vcrpy_10")
-def vcrpy_10() -> Figure:
-    """The library vcrpy among 10 interactions, for comparison."""
-    return _vcrpy(10)
-
-
-@measures("vcrpy_300")
-def vcrpy_300() -> Figure:
-    """The library vcrpy among 300 interactions, for comparison."""
-    return _vcrpy(300)
+MEASURES["vcrpy_10"] = partial(_vcrpy, 10)
+MEASURES["vcrpy_300"] = partial(_vcrpy, 300)
 
 
 @measures("clock")
@@ -239,48 +220,29 @@ def clock() -> Figure:
     """A bare timer of the virtual clock beside looptime's (or, without it, beside asyncio's own real loop)."""
     times = 5_000
 
-    async def sleeps() -> None:
+    async def sleeps(seconds: float) -> None:
         for _ in range(times):
-            await asyncio.sleep(1)
+            await asyncio.sleep(seconds)
 
-    def ours() -> float:
-        started = time.perf_counter()
-        simulate(sleeps())
-        return (time.perf_counter() - started) / times
-
-    theirs, against = _reference_clock(sleeps, times)
-    pairs = [(ours(), theirs()) for _ in range(ROUNDS)]
-    left, right = zip(*pairs, strict=True)
-    ratio = statistics.median(one / other for one, other in pairs)
-    return Figure("clock", statistics.median(left) * 1e6, "us a timer", statistics.median(right) * 1e6, ratio, times, against, "<= 0.5 x")
-
-
-def _reference_clock(sleeps: Callable[[], Any], times: int) -> tuple[Callable[[], float], str]:
-    try:
-        import looptime
-    except ImportError:
-
-        async def nothing() -> None:
-            for _ in range(times):
-                await asyncio.sleep(1e-9)
-
-        def bare() -> float:
-            started = time.perf_counter()
-            asyncio.run(nothing())
-            return (time.perf_counter() - started) / times
-
-        return bare, "asyncio's own loop (looptime is not installed)"
-
-    def theirs() -> float:
-        loop: Any = looptime.patch_event_loop(asyncio.SelectorEventLoop(), _enabled=True)
-        started = time.perf_counter()
+    def reference() -> None:
+        if looptime is None:
+            asyncio.run(sleeps(1e-9))
+            return
+        loop = looptime.patch_event_loop(asyncio.SelectorEventLoop(), _enabled=True)
         try:
-            loop.run_until_complete(sleeps())
+            loop.run_until_complete(sleeps(1))
         finally:
             loop.close()
+
+    def each_takes(run: Callable[[], None]) -> float:
+        started = time.perf_counter()
+        run()
         return (time.perf_counter() - started) / times
 
-    return theirs, "looptime"
+    pairs = [(each_takes(lambda: simulate(sleeps(1))), each_takes(reference)) for _ in range(ROUNDS)]
+    ours, theirs, ratio = medians(pairs)
+    against = "looptime" if looptime else "asyncio's own loop (looptime is not installed)"
+    return Figure("clock", ours * 1e6, "us a timer", theirs * 1e6, ratio, times, against, "<= 0.5 x")
 
 
 @measures("serve")
@@ -333,9 +295,5 @@ def import_() -> Figure:
         code = f"import time; s = time.perf_counter(); import {module}; print(time.perf_counter() - s)"
         return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
-    pairs = [(seconds("openai, llmlab"), seconds("openai")) for _ in range(ROUNDS)]
-    left, right = zip(*pairs, strict=True)
-    ratio = statistics.median(one / other for one, other in pairs)
-    return Figure(
-        "import", statistics.median(left) * 1e3, "ms", statistics.median(right) * 1e3, ratio, ROUNDS, "import openai", "<= 1.15 x"
-    )
+    ours, theirs, ratio = medians([(seconds("openai, llmlab"), seconds("openai")) for _ in range(ROUNDS)])
+    return Figure("import", ours * 1e3, "ms", theirs * 1e3, ratio, ROUNDS, "import openai", "<= 1.15 x")

@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
     def measures(self) -> dict[str, dict[str, Estimate]]:
         """Return the estimates of each app, by app and name: over seeds where there are several."""
         slow_seconds = self.scenario.slow_seconds
-        return over_seeds(self.seeds, slow_seconds) if self.seeds else self.runs.measures(slow_seconds)
+        return over_seeds(self.seeds, slow_seconds) if self.seeds else self.scenario.measures(self.runs, slow_seconds)
 
 
 class Verdict(NamedTuple):
@@ -70,7 +70,7 @@ def play(
     max_requests: int = 20,
     max_usd: float = 1.0,
 ) -> list[Outcome]:
-    """Run each app through each scenario.
+    """Run each app through each scenario. A scenario that has apps of its own is left out where others are given, or live.
 
     Args:
         names: Scenarios; none means all of them.
@@ -84,11 +84,18 @@ def play(
 
     Raises:
         UnknownName: There is no such scenario.
-        BadInput: Live only: so many requests are more than the cap.
+        BadInput: Live only: so many requests are more than the cap. Or a scenario that is asked for has apps of its own.
     """
     outcomes = []
     for scenario in [scenario_named(name) for name in names or SCENARIOS]:
         lab = Lab(seed=seed, faults=scenario.faults, source=source or scenario.source, max_requests=max_requests, max_usd=max_usd)
+        if scenario.own is not None:
+            if apps is None and lab.source != "live":
+                played = tuple(scenario.own(seed + number, requests) for number in range(scenario.seeds))
+                outcomes.append(Outcome(scenario, played[0], scenario.put_in, seeds=played if scenario.seeds > 1 else ()))
+            elif names:
+                raise BadInput(f"{scenario.name} has apps of its own, and is never live: leave out your app (--app), or ask for others")
+            continue
         chosen: Mapping[str, App] = apps or APPS
         if lab.source == "live" and requests * len(chosen) > max_requests:
             raise BadInput(
@@ -204,9 +211,10 @@ def judge(outcomes: Sequence[Outcome], gate: Mapping[str, float]) -> list[Verdic
     """
     verdicts = []
     for outcome in outcomes:
+        unit = "seeds" if outcome.seeds else "requests"
         for app, measures in outcome.measures().items():
             for name, threshold in gate.items():
-                code, reason = _judged(measures[name], threshold, "cases (--cases)" if name == "right" else "requests")
+                code, reason = _judged(measures[name], threshold, "cases (--cases)" if name == "right" else unit)
                 verdicts.append(Verdict(outcome.scenario.name, app, name, threshold, measures[name], code, reason))
     return verdicts
 

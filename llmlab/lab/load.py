@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import accumulate, chain, count, pairwise, repeat
 from os import PathLike
 from statistics import fmean, pstdev
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from llmlab.errors import BadInput, UnknownName
 from llmlab.protocol.draws import exponential, microseconds, uniform
@@ -72,6 +72,8 @@ class Open:
     with `Arrivals`.
     """
 
+    concurrency: ClassVar[None] = None
+    """As many at once as come."""
     per_second: float = 5.0
     """Mean arrivals a second."""
     burstiness: float = 1.0
@@ -82,11 +84,6 @@ class Open:
         least, most = _BURSTINESS
         if not isinstance(self.burstiness, int | float) or not least <= self.burstiness <= most:
             raise BadInput(f"Open: burstiness is a coefficient of variation of {least:g} to {most:g}, not {self.burstiness!r}")
-
-    @property
-    def concurrency(self) -> None:
-        """As many at once as come."""
-        return None
 
     def intended(self, seed: int) -> Iterator[float]:
         """Yield times, each gap a keyed draw through the inverse CDF."""
@@ -104,6 +101,8 @@ class Open:
 class Arrivals:
     """Requests come when they came in a trace, whether or not the earlier ones are answered. The seed changes nothing."""
 
+    concurrency: ClassVar[None] = None
+    """As many at once as come."""
     times: tuple[float, ...]
     """When they arrive (in seconds after the start), in order; kept in whole microseconds."""
 
@@ -158,11 +157,6 @@ class Arrivals:
         if not times:
             raise BadInput(f"{path} has no times")
         return cls(times=tuple(at - times[0] for at in times))
-
-    @property
-    def concurrency(self) -> None:
-        """As many at once as come."""
-        return None
 
     @property
     def per_second(self) -> float:

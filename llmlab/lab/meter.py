@@ -14,6 +14,7 @@ from llmlab.protocol import chunks, sse
 from llmlab.protocol.attempt import Attempt, Usage
 from llmlab.protocol.identity import Stamp, Stamper
 from llmlab.protocol.prices import PRICE_DATE, cost_usd
+from llmlab.wire.transport import Body
 
 _DONE = b"data: [DONE]"
 _NEVER_BEGUN = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
@@ -118,7 +119,7 @@ class _Record:
         )
 
 
-class _Metered(httpx2.AsyncByteStream):
+class _Metered(Body):
     """A stream that is watched: closely until its first content, then only at its end."""
 
     def __init__(self, inner: Any, record: _Record) -> None:
@@ -127,35 +128,29 @@ class _Metered(httpx2.AsyncByteStream):
         self._passed: list[bytes] = []
         self._ended = False
 
-    def __aiter__(self) -> _Metered:
-        self._chunks = self._inner.__aiter__()
-        return self
-
-    async def __anext__(self) -> bytes:
+    async def _next(self) -> bytes | None:
         try:
-            data: bytes = await self._chunks.__anext__()
-        except StopAsyncIteration:
-            self.end("failed", "stream_truncated")
-            raise
+            data = await self._behind()
         except httpx2.HTTPError as error:
             self.end("failed", type(error).__name__)
             raise
+        if data is None:
+            self.end("failed", "stream_truncated")
+            return None
         self._passed.append(data)
         if self._events is not None:
             for field in self._events.feed(data):
                 chunk = chunks.parsed(field)
                 if chunk and chunks.has_content(chunk):
-                    self._record.first_content_at = asyncio.get_running_loop().time()
+                    self._record.first_content_at = self._on.now()
                     self._events = None
                     break
         if data.startswith(_DONE) or b"\n" + _DONE in data:
             self.end("ok", "")
         return data
 
-    async def aclose(self) -> None:
-        """Close the stream behind; what was not read to its end was cancelled."""
+    def _end(self, now: float) -> None:
         self.end("cancelled", "")
-        await self._inner.aclose()
 
     def end(self, status: str, reason: str) -> None:
         """Look at what has passed, and write the event, once."""

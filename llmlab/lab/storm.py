@@ -15,7 +15,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from llmlab.errors import BadInput
 from llmlab.evals.statistics import Estimate, clustered_proportion
@@ -28,9 +27,6 @@ from llmlab.protocol import identity
 from llmlab.protocol.clock import simulate
 from llmlab.protocol.draws import microseconds
 from llmlab.wire.faults import BrownOut
-
-if TYPE_CHECKING:
-    pass
 
 _COLLECT_AT = 50_000
 """Objects more than at the last look, at which Python looks for garbage."""
@@ -115,7 +111,16 @@ class Storm:
                 sent = clock()
                 answer = await pipeline.ask("Where is my parcel?")
                 won = [attempt.route for attempt in answer.attempts if attempt.status == "ok"]
-                rows[number] = Asked(sent, answer.status, microseconds(clock() - sent), len(answer.attempts), won[0] if won else "nobody")
+                rows[number] = Asked(
+                    sent,
+                    answer.status,
+                    microseconds(clock() - sent),
+                    len(answer.attempts),
+                    won[0] if won else "nobody",
+                    answer.reason,
+                    answer.usage,
+                    None if answer.cost_usd is None else float(answer.cost_usd),
+                )
 
         under_way = []
         for number, at in enumerate(Open(per_second=self.per_second).intended(self.seed)):

@@ -89,7 +89,7 @@ class _Direct(openai.AsyncOpenAI):
     """A client without HTTP, for pipelines alone: they ask for the reply's bytes, and keep the time themselves."""
 
     def __init__(self, provider: Provider) -> None:
-        super().__init__(api_key=DUMMY_KEY)
+        super().__init__(api_key=DUMMY_KEY, http_client=httpx2.AsyncClient(transport=provider, trust_env=False))
         self._storm = provider
 
     async def post(self, path: str, *, body: Any = None, **_: Any) -> Any:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmlab.errors import BadInput
+from llmlab.lab.runs import Row, Runs, Weather
 from llmlab.lab.storm_provider import MAIN, Served, capacity
+from llmlab.pipeline.answer import Tokens
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +38,11 @@ class Asked(NamedTuple):
     attempts: int
     route: str
     """Who answered: main, fast, or nobody (the last resort, or a failure)."""
+    reason: str = ""
+    """Why it is not ok, as in `Answer.reason`."""
+    tokens: Tokens = Tokens()
+    """Of all attempts; of those that were given up, estimated."""
+    usd: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -73,6 +80,10 @@ class StormRun:
         start = self.storm.ends_at if start is None else start
         some = self.within(start, start + self.storm.after_seconds if end is None else end)
         return sum(map(self.good, some)) / len(some) if some else math.nan
+
+    def after(self) -> Sequence[Asked]:
+        """Return the requests of the `after_seconds` after the cause."""
+        return self.within(self.storm.ends_at, self.storm.ends_at + self.storm.after_seconds)
 
     @property
     def amplification(self) -> float:
@@ -167,17 +178,58 @@ def storm_table(runs: Sequence[StormRun]) -> pd.DataFrame:
     lines = []
     for run in runs:
         back = run.recovery_seconds()
-        after = run.within(run.storm.ends_at, run.storm.ends_at + run.storm.after_seconds)
-        degraded = sum(run.good(one) and one.status == "degraded" for one in after) / max(1, len(after))
+        after = run.after()
+        worse = [one for one in after if run.good(one) and one.status == "degraded"]
+        degraded, message = (100 * len(some) / max(1, len(after)) for some in (worse, [one for one in worse if one.route == "nobody"]))
         lines.append(
             {
                 "policy": run.name,
                 "seed": run.storm.seed,
                 f"within {run.storm.objective_seconds:g} s (%)": f"{100 * run.share():.1f}",
-                "of which degraded (%)": f"{100 * degraded:.1f}",
+                "of which degraded (%)": f"{degraded:.1f}",
+                "of these a message (%)": f"{message:.1f}",
                 "attempts a request": f"{run.amplification:.2f}",
                 "wasted slot time (%)": f"{100 * run.wasted:.1f}",
                 "back after (s)": "never" if back is None else f"{back:g}",
             }
         )
     return pd.DataFrame(lines)
+
+
+def as_runs(storms: Sequence[StormRun], banner: str = "") -> Runs:
+    """Return the requests of the time after the cause, a row each: an app is a policy, all in the same storm.
+
+    Args:
+        storms: Of several policies.
+        banner: Who answered.
+    """
+    rows, weather = [], {}
+    for run in storms:
+        faults = (run.storm.brown_out,) if run.storm.brown_out else ()
+        weather[run.name] = Weather(run.storm.seed, faults, "simulator", over_time=True, open_loop=True)
+        for number, one in enumerate(run.after()):
+            wait = one.seconds if one.status in ANSWERED else None
+            rows.append(
+                Row(
+                    app=run.name,
+                    number=number,
+                    case=f"s{number}",
+                    repetition=0,
+                    status=one.status,
+                    reason=one.reason,
+                    intended_at=one.sent_at,
+                    sent_at=one.sent_at,
+                    wait_seconds=wait,
+                    wait_from_intended_seconds=wait,
+                    total_seconds=one.seconds,
+                    first_content_seconds=None if one.route == "nobody" else one.seconds,
+                    attempts=one.attempts,
+                    prompt_tokens=one.tokens.prompt_tokens,
+                    completion_tokens=one.tokens.completion_tokens,
+                    usd=one.usd,
+                    source="" if one.route == "nobody" else "simulator",
+                    right=None,
+                    text="",
+                )
+            )
+    return Runs(rows, (), weather=weather, banner=banner)

@@ -19,8 +19,8 @@ from llmlab.errors import BadInput
 from llmlab.evals.detection import Alarms, base_rate, curve, detection
 from llmlab.evals.statistics import Estimate, proportion
 from llmlab.lab.exposure import CARD_ANSWER, EVERY_CHUNKS, Exposure, check_every, exposure_table, hold_back
-from llmlab.lab.guarded import INSTRUCTION, Poisoned, share_obeyed
 from llmlab.lab.lab import Lab
+from llmlab.lab.obedience import INSTRUCTION, Poisoned, share_obeyed
 from llmlab.lab.pictures import Picture, class_table, exposure, icon_array, precision_recall
 from llmlab.lab.pictures.detection import at_threshold
 from llmlab.lab.runs import Runs
@@ -159,7 +159,7 @@ class Setting:
                 "import llmlab",
                 "from llmlab.data.help_desk import retrieve",
                 "from llmlab.lab.exposure import CARD_ANSWER, check_every, exposure_table, hold_back",
-                "from llmlab.lab.guarded import Poisoned, obedience",
+                "from llmlab.lab.obedience import Poisoned, obedience",
                 "from llmlab.lab.pictures import precision_recall",
                 "from llmlab.notebook.guardrails import curve_of",
                 "from llmlab.pipeline.guardrails import InjectionGuard, PIIGuard, SecretsGuard",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from llmlab.data.help_desk import Case
 from llmlab.lab.lab import Lab, in_real_time
-from llmlab.pipeline.answer import Answer, Delta
+from llmlab.pipeline.answer import Answer, Delta, Finished
 from llmlab.pipeline.pipeline import Pipeline
 from llmlab.protocol import identity
 from llmlab.protocol.clock import simulate
@@ -45,7 +45,7 @@ def listen(lab: Lab, pipeline: Pipeline, question: Case | str, repetition: int =
                 async for event in events:
                     if isinstance(event, Delta):
                         pieces.append((event.at, event.text))
-                    else:
+                    elif isinstance(event, Finished):
                         answer = event.answer
         return Heard(answer, tuple(pieces))
 

@@ -26,15 +26,18 @@ class Finding(NamedTuple):
     ok: bool
     detail: str
     """What was found, or what to do."""
+    needed: bool = True
+    """Whether a workshop needs it."""
 
 
 def examine() -> list[Finding]:
-    """Look at all that a workshop needs; nothing of it touches the network."""
+    """Look at all that a workshop needs, and whether `serve` can run; nothing of it touches the network."""
     checks: list[tuple[str, Callable[[], str]]] = [
         ("Python", _python),
         ("packages", lambda: _versions(_PACKAGES, "pip install -c constraints.txt -e .")),
         ("JupyterLab", lambda: _versions(_JUPYTER, "pip install -c constraints.txt -e '.[notebooks]'")),
         ("kernel", _kernel),
+        ("serve", lambda: _versions(("uvicorn",), "pip install -c constraints.txt -e '.[serve]'")),
         ("notebooks", lambda: f"{len(_notebooks())} in {_folder().name}/"),
         ("virtual time", _virtual_time),
         ("recordings", _recordings),
@@ -43,9 +46,10 @@ def examine() -> list[Finding]:
     findings = []
     for what, check in checks:
         try:
-            findings.append(Finding(what, True, check()))
+            found, ok = check(), True
         except Exception as error:  # a doctor reports, whatever the illness
-            findings.append(Finding(what, False, f"{error}" if isinstance(error, LlmlabError) else f"{type(error).__name__}: {error}"))
+            found, ok = f"{error}" if isinstance(error, LlmlabError) else f"{type(error).__name__}: {error}", False
+        findings.append(Finding(what, ok, found, needed=what != "serve"))
     return findings
 
 

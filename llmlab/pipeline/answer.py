@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -60,7 +61,11 @@ class ToolCall(NamedTuple):
     name: str
     """Of the function."""
     arguments: str
-    """JSON as the model wrote it: nobody has checked it."""
+    """JSON as the model wrote it."""
+    data: Any = None
+    """The arguments, validated; None where they could not be, or where the pipeline has no tools to validate them with."""
+    error: str = ""
+    """Why the call cannot be made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,14 @@ class Delta(NamedTuple):
     """A piece of text, delivered."""
 
     text: str
+    at: float
+    """Seconds since the question came in."""
+
+
+class Partial(NamedTuple):
+    """The fields of the structured output that can no longer change; not validated before the end."""
+
+    fields: Mapping[str, Any]
     at: float
     """Seconds since the question came in."""
 

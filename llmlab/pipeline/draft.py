@@ -28,6 +28,10 @@ class Draft:
     citations: tuple[str, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     cached: str = ""
+    read: list[str] = field(default_factory=list)
+    """How the structured output was read, for the trace."""
+    stands_in: bool = False
+    """Whether the text is the last resort, and no answer."""
     withheld: str = ""
     """Which documents the guards left out, for people."""
     pieces: list[str] = field(default_factory=list)
@@ -54,18 +58,22 @@ class Draft:
 
     def instead(self, error: AttemptFailed, flight: Flight | None, last_resort: str | None, now: float) -> Kept | None:
         """Return what stands in for an answer when there is none: a stale one, the last resort, or nothing. The reason says which."""
-        if self.delivered_at is None:  # two answers are never spliced
-            if flight is not None:
-                flight.hopeless = True
-                if (kept := flight.stale()) is not None:
-                    self.pieces.clear()
-                    return self._stale(kept, now, str(error))
-            if last_resort is not None:
-                self.pieces.clear()
-                self.status, self.reason = "degraded", f"last resort: a message, for there is no answer ({error})"
-                return Kept(now, (last_resort,))
+        if self.delivered_at is None and (kept := self.stand_in(error, flight, last_resort, now)) is not None:
+            return kept
         self.status, self.reason = "failed", f"partial: the answer broke off ({error})" if self.pieces else str(error)
         return None
+
+    def stand_in(self, error: AttemptFailed, flight: Flight | None, last_resort: str | None, now: float) -> Kept | None:
+        """Return a stale answer or the last resort, where nothing was shown yet: two answers are never spliced."""
+        if flight is not None:
+            flight.hopeless = True
+            if (kept := flight.stale()) is not None:
+                return self._stale(kept, now, str(error))
+        if last_resort is None:
+            return None
+        self.stands_in = True
+        self.status, self.reason = "degraded", f"last resort: a message, for there is no answer ({error})"
+        return Kept(now, (last_resort,))
 
     def _stale(self, kept: Kept, now: float, why: str) -> Kept:
         self.status, self.cached = "degraded", "stale"

@@ -8,16 +8,19 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any
 
-from llmlab.errors import AttemptFailed
-from llmlab.pipeline.answer import Delta, Finding, Finished, moved
-from llmlab.pipeline.cache import Cache
+from llmlab.errors import AttemptBroken, AttemptFailed
+from llmlab.pipeline.abstain import Abstain, says_unknown
+from llmlab.pipeline.answer import Delta, Finding, Finished, Partial, moved
+from llmlab.pipeline.cache import Cache, Flight, Kept
 from llmlab.pipeline.draft import Draft
 from llmlab.pipeline.guardrails.base import Guard
 from llmlab.pipeline.guardrails.delivery import Delivery
 from llmlab.pipeline.guardrails.redaction import Vault
 from llmlab.pipeline.guardrails.verdict import Verdict, action_of, look, looks_at
-from llmlab.pipeline.output import response_format, validated
+from llmlab.pipeline.parsing.partial import PartialObject
+from llmlab.pipeline.parsing.prose import prose
 from llmlab.pipeline.prompt import Document, as_documents, as_messages
+from llmlab.pipeline.reask import ask_again, read
 from llmlab.pipeline.route import Route
 from llmlab.pipeline.routing import Request, Router
 from llmlab.pipeline.state import State
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 _BRACKETS = re.compile(r"\[([^\[\]\n]{1,200})\]")
 _VERDICTS = Cache(fresh_seconds=3600, stale_seconds=0, size=1_000)
 """How long a judge's words are remembered."""
-_Events = AsyncGenerator[Delta | Finished, None]
+_Events = AsyncGenerator[Delta | Partial | Finished, None]
 
 
 class Passage:
@@ -55,10 +58,12 @@ class Passage:
         self._vault = Vault()
         self._redacts = any(action_of(guard) == "redact" for guard in pipeline.guards_in)
         self._documents: tuple[Document, ...] = ()
+        self._early = deliver and (pipeline.output is None or not pipeline.reask)
+        self._partial = PartialObject(pipeline.output) if deliver and pipeline.output is not None else None
 
     async def events(self, question: str, given: Iterable[Any] | None, history: Iterable[Mapping[str, str]]) -> _Events:
         """Yield a `Delta` for each piece that can be shown, if it is to be delivered as it comes, and `Finished` at the end."""
-        draft, trace = self._draft, self._trace
+        draft, trace, self._question = self._draft, self._trace, question
         question, messages = await self._guards_in(question, as_messages(history))
         if draft.status == "ok":
             await self._find_documents(question, given)
@@ -148,10 +153,17 @@ class Passage:
             return pipeline.prompt.messages(question, left, history)
 
         messages = pipeline.prompt.messages(question, self._documents, history)
-        request = Request(messages, self._draft.prompt_version, self._trace, self._deadline, pipeline.client, self._state, shrink=shrink)
-        if pipeline.output is not None:
-            request.extra["response_format"] = response_format(pipeline.output)
-        return request
+        return Request(
+            messages,
+            self._draft.prompt_version,
+            self._trace,
+            self._deadline,
+            pipeline.client,
+            self._state,
+            pipeline.output,
+            tuple(tool.spec for tool in pipeline.tools),
+            shrink,
+        )
 
     def _outlet(self, question: str, history: list[dict[str, str]]) -> Delivery:
         """Return the guards of the answer, as this request needs them."""
@@ -161,10 +173,10 @@ class Passage:
             guards.append(guard if fitted is None else fitted(question, self._documents, history))
         return Delivery([*guards, *self._pipeline.prompt.guards(question, self._documents)], self._vault)
 
-    async def _answered(self, request: Request, delivery: Delivery, stack: AsyncExitStack) -> AsyncGenerator[Delta, None]:
+    async def _answered(self, request: Request, delivery: Delivery, stack: AsyncExitStack) -> AsyncGenerator[Delta | Partial, None]:
         """Answer: from the cache or through the routes, behind the guards of the answer; yield what is shown as it comes."""
         pipeline, draft, trace, clock = self._pipeline, self._draft, self._trace, self._clock
-        flight, kept = None, None
+        flight, kept, final = None, None, request
         if pipeline.cache is not None:
             with trace.stage("cache", clock) as note:
                 key = self._key(pipeline.routes[0], request)
@@ -176,55 +188,85 @@ class Passage:
             with trace.stage("routing", clock) as note:
                 router = Router(pipeline.routes, pipeline.retry, pipeline.hedge, pipeline.before_attempt, pipeline.breaker)
                 try:
-                    async with aclosing(router.run(request, deliver=self._deliver)) as run:
+                    async with aclosing(router.run(request, deliver=self._early)) as run:
                         async for piece in run:
                             draft.pieces.append(piece)
-                            for delta in self._shown(delivery.feed(piece)):
-                                yield delta
+                            for event in self._shown(delivery.feed(piece)) if self._early else ():
+                                yield event
                             if delivery.stopped:
                                 break
+                    if draft.delivered_at is None and not delivery.stopped:
+                        final, kept = await self._read_or_ask_again(request, router, flight)
                 except AttemptFailed as error:
                     kept = draft.instead(error, flight, pipeline.last_resort, clock())
-                    if kept is not None:
-                        delivery = delivery.again()
                 note += [_counted(len(trace.attempts), "attempt"), *request.notes]
         if kept is not None:
-            for piece in kept.pieces:
-                draft.pieces.append(piece)
-                for delta in self._shown(delivery.feed(piece)):
-                    yield delta
+            draft.pieces[:] = kept.pieces
+        if draft.delivered_at is None and not delivery.stopped:
+            delivery = delivery.again()
+            for piece in draft.pieces:
+                for event in self._shown(delivery.feed(piece)):
+                    yield event
         if not delivery.stopped:
             with trace.stage("post-processing", clock) as note:
-                self._finish(request)
-                note += [_counted(len(draft.citations), "citation"), *(["output validated"] if draft.data is not None else [])]
+                self._finish(final)
+                note += [_counted(len(draft.citations), "citation"), *draft.read]
         if draft.text or delivery.stopped:
             with trace.stage("guards out", clock) as note:
                 rest = await delivery.finish(self._ask)
                 note.append(delivery.verdict.note)
                 note += [f"held back at most {delivery.most_held} characters"] if delivery.most_held and self._deliver else []
-            for delta in self._shown(rest):
-                yield delta
-            if draft.take(delivery.verdict) and delivery.text != draft.text:
-                self._read(delivery.text)
+            if draft.take(delivery.verdict):
+                if delivery.text != draft.text:
+                    self._read(delivery.text, final)
+            elif draft.status == "abstained":
+                draft.text = rest = (pipeline.abstain or Abstain()).words(self._question, self._documents)
+            for event in self._shown(rest):
+                yield event
         # Another route, or a question that was made shorter, has another key: its answer is not kept under this one.
-        if flight is not None and draft.keepable and request.winner and self._key(request.winner[0], request) == flight.key:
+        if flight is not None and draft.keepable and final.winner and self._key(final.winner[0], request) == flight.key:
             flight.keep(tuple(draft.pieces))
 
-    def _shown(self, text: str) -> list[Delta]:
-        """Take note of text that may be seen, and return the event that shows it, if it is to be shown now."""
+    async def _read_or_ask_again(self, request: Request, router: Router, flight: Flight | None) -> tuple[Request, Kept | None]:
+        """Read an answer that nobody has seen yet, and ask again where it cannot be read.
+
+        Return the request that gave the answer, and what stands in for one that still cannot be read.
+        """
+        pipeline, draft = self._pipeline, self._draft
+        if pipeline.output is None and not pipeline.tools:
+            return request, None
+        reading, final = read("".join(draft.pieces), request, pipeline.output, pipeline.tools), request
+        if pipeline.reask and not reading.parsed.ok:
+            router.earn(self._state)
+            reading, final = await ask_again(reading, request, router, pipeline.reask, pipeline.output, pipeline.tools)
+            draft.pieces[:] = [reading.text] if reading.text else []
+        if reading.parsed.ok:
+            return final, None
+        error = AttemptBroken("invalid_output", reading.parsed.error, retryable=False)
+        return final, draft.stand_in(error, flight, pipeline.last_resort, self._clock())
+
+    def _shown(self, text: str) -> list[Delta | Partial]:
+        """Take note of text that may be seen, and return the events that show it, if it is to be shown now."""
         if not text:
             return []
         at = microseconds(self._clock() - self._trace.began)
         self._draft.shown(at)
-        return [Delta(text, at)] if self._deliver else []
+        if not self._deliver:
+            return []
+        if self._partial is None:
+            return [Delta(text, at)]
+        before = len(self._partial.fields)
+        fields = self._partial.feed(text)
+        return [Delta(text, at), *([Partial(dict(fields), at)] if len(fields) > before else [])]
 
     def _key(self, route: Route, request: Request) -> str:
         """Return what an answer of `route` is kept under: all that could make it another one, streamed or not."""
-        body = {name: part for name, part in route.body(request.messages).items() if name not in ("stream", "stream_options")}
+        whole = route.body(request.messages, request.output, request.tools)
+        body = {name: part for name, part in whole.items() if name not in ("stream", "stream_options")}
         policy = [repr(guard) for guard in (*self._pipeline.guards_in, *self._pipeline.guards_out)]
         client = route.client or request.client
         where = str(client.base_url) if client is not None else ""
-        return digest([request.prompt_version, {**body, **request.extra}, where, self._tenant, policy], 16)
+        return digest([request.prompt_version, body, where, self._tenant, policy], 16)
 
     async def _ask(
         self, messages: Sequence[dict[str, str]], *, seconds: float, keep: Callable[[str], bool], route: Route | None = None
@@ -251,24 +293,35 @@ class Passage:
         reasons = [draft.withheld] if draft.withheld and draft.status != "failed" else []
         if request.winner is not None and draft.status != "failed":
             route, call = request.winner
-            draft.tool_calls = call.tool_calls
             if call.finish_reason == "length":
                 reasons.append("length: the answer was cut off; allow it more tokens (max_output_tokens)")
             elif resolve(route.model) != resolve(first.model):
                 reasons.append(f"fallback: {resolve(route.model)} answered, by route {route.name!r}, not {first.name!r}")
         if reasons:
             draft.status, draft.reason = "degraded", "; ".join([*reasons, *filter(None, [draft.reason])])
-        self._read("".join(draft.pieces))
+        self._read("".join(draft.pieces), request)
 
-    def _read(self, text: str) -> None:
-        """Read the answer: its citations, and the structured output."""
-        draft, output = self._draft, self._pipeline.output
+    def _read(self, text: str, request: Request) -> None:
+        """Read the answer: its citations, its tool calls, and the structured output."""
+        draft, pipeline = self._draft, self._pipeline
         draft.text = text
         draft.citations = _citations(text, self._documents)
-        if output is not None and not draft.tool_calls and draft.status != "failed":
-            draft.data, wrong = validated(output, text)
-            if wrong:
-                draft.status, draft.reason = "failed", wrong
+        if draft.status == "failed" or draft.stands_in:
+            return
+        reading = read(text, request, pipeline.output, pipeline.tools)
+        draft.tool_calls, draft.data = reading.calls, reading.parsed.value
+        if not reading.parsed.ok:
+            draft.status, draft.reason = "failed", f"invalid_output: {reading.parsed.error}"
+        elif pipeline.output is not None and not reading.calls:
+            repairs = dict.fromkeys(repair.kind for repair in reading.parsed.repairs)
+            draft.read = [" after repair: ".join(filter(None, ["output validated", ", ".join(repairs)]))]
+        if (
+            pipeline.abstain is not None
+            and draft.status in ("ok", "degraded")
+            and not reading.calls
+            and any(says_unknown(said.text) for said in prose(text))
+        ):
+            draft.status, draft.reason = "abstained", "the model says that it does not know"
 
 
 def _counted(number: int, what: str) -> str:

@@ -18,13 +18,15 @@ from typing import Any
 import openai
 
 from llmlab.errors import BadInput
-from llmlab.pipeline.answer import Answer, Delta, Finished
+from llmlab.pipeline.abstain import Abstain
+from llmlab.pipeline.answer import Answer, Delta, Finished, Partial
 from llmlab.pipeline.breaker import Breaker
 from llmlab.pipeline.cache import Cache
 from llmlab.pipeline.clocks import check_seconds
 from llmlab.pipeline.guardrails.base import Guard
 from llmlab.pipeline.guardrails.length import LengthGuard
 from llmlab.pipeline.output import check_output
+from llmlab.pipeline.parsing.arguments import Tool
 from llmlab.pipeline.passage import Passage
 from llmlab.pipeline.prompt import Prompt
 from llmlab.pipeline.route import Route, check_client, check_routes
@@ -69,6 +71,13 @@ class Pipeline:
     if it had failed; anything else ends the request and reaches the caller."""
     guards_out: Sequence[Guard] = ()
     """Look at the answer."""
+    tools: Sequence[Tool] = ()
+    """What the model may ask to be called; the arguments of its calls are read like structured output."""
+    reask: int = 1
+    """How often it is asked again where its output or its calls cannot be read; then the next route is asked, once. Structured
+    output is held back until it can be read, for what was shown cannot be asked for again; 0: never ask again, and show it as it comes."""
+    abstain: Abstain | None = None
+    """What the user is told where there is no answer; with it, an answer that says "I don't know" has the status abstained."""
     last_resort: str | None = None
     """What the user reads when no attempt and no kept answer is left; None: nothing, and the answer has failed."""
     deadline_seconds: float | None = 30.0
@@ -82,13 +91,19 @@ class Pipeline:
         object.__setattr__(self, "_passed_on", self.state is not None)
         if self.state is None:
             object.__setattr__(self, "state", State())
-        for stage, kind, what in (("routes", Route, "routes"), ("guards_in", Guard, "guards"), ("guards_out", Guard, "guards")):
+        for stage, kind, what in (
+            ("routes", Route, "routes"),
+            ("guards_in", Guard, "guards"),
+            ("guards_out", Guard, "guards"),
+            ("tools", Tool, "tools"),
+        ):
             object.__setattr__(self, stage, _all_of(stage, getattr(self, stage), kind, what))
         for stage, policy in (
             ("retry", Retry),
             ("hedge", Hedge),
             ("breaker", Breaker),
             ("cache", Cache),
+            ("abstain", Abstain),
             ("last_resort", str),
             ("state", State),
         ):
@@ -97,6 +112,8 @@ class Pipeline:
         for stage in ("retrieve", "before_attempt"):
             if getattr(self, stage) is not None and not callable(getattr(self, stage)):
                 raise BadInput(f"{stage} is a function or None, not {getattr(self, stage)!r}")
+        if not isinstance(self.reask, int) or isinstance(self.reask, bool) or not 0 <= self.reask <= 5:
+            raise BadInput(f"reask is a whole number from 0 to 5, not {self.reask!r}")
         check_routes(self.routes)
         names = [route.name for route in self.routes]
         if self.hedge is not None and self.hedge.route not in (None, *names):
@@ -162,8 +179,10 @@ class Pipeline:
         deadline_seconds: float | None = None,
         *,
         tenant: str = "",
-    ) -> AsyncGenerator[Delta | Finished, None]:
+    ) -> AsyncGenerator[Delta | Partial | Finished, None]:
         """Yield the answer as it comes: `Delta` after `Delta`, then one `Finished` with the whole `Answer`.
+
+        With structured output a `Partial` comes whenever a further field of the object can no longer change.
 
         Before the first delta any failure is mended unseen; after it, a failure ends the answer with status "failed" and the text so far.
         Who stops reading early closes the stream, as in `async with contextlib.aclosing(pipeline.stream(question)) as events`.
@@ -191,7 +210,7 @@ class Pipeline:
         tenant: str,
         *,
         deliver: bool,
-    ) -> AsyncGenerator[Delta | Finished, None]:
+    ) -> AsyncGenerator[Delta | Partial | Finished, None]:
         if not isinstance(question, str):
             raise BadInput(f"a question is a text, not {type(question).__name__}")
         if not isinstance(tenant, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from llmlab.errors import BadInput
@@ -66,7 +66,7 @@ class Prompt:
         for name, template in (("system", self.system), ("user", self.user)):
             if not isinstance(template, str):
                 raise BadInput(f"Prompt: {name} is the text of a template, not {type(template).__name__}")
-        _ = self._templates
+        _compiled(self.system, self.user)
 
     @cached_property
     def version(self) -> str:
@@ -90,22 +90,6 @@ class Prompt:
         """
         return (CanaryGuard(canary=self.canary_of(question)),) if self.canary else ()
 
-    @cached_property
-    def _templates(self) -> tuple[Any, Any]:
-        from jinja2 import StrictUndefined, TemplateError
-        from jinja2.meta import find_undeclared_variables
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
-        try:
-            used = [find_undeclared_variables(environment.parse(template)) for template in (self.system, self.user)]
-            system, user = environment.from_string(self.system), environment.from_string(self.user)
-        except TemplateError as error:
-            raise BadInput(f"the prompt is no valid template: {error}") from error
-        if unknown := sorted(set().union(*used) - {*_VALUES, *environment.globals}):
-            raise BadInput(f"the prompt uses {', '.join(unknown)}, and there is: {', '.join(_VALUES)}")
-        return system, user
-
     def messages(self, question: str, documents: Iterable[Any] = (), history: Iterable[Mapping[str, str]] = ()) -> list[dict[str, str]]:
         """Return the chat messages for a question.
 
@@ -123,13 +107,31 @@ class Prompt:
             given = tuple(Document(defense.plain(id_), defense.plain(title), defense.marked(text, marker)) for id_, title, text in given)
         values = {"question": question, "documents": given}
         try:
-            first, last = (template.render(values) for template in self._templates)
+            first, last = (template.render(values) for template in _compiled(self.system, self.user))
         except Exception as error:  # a template is a program: whatever it raises is its own
             raise BadInput(f"the prompt cannot be filled in: {error}; a document has id, title and text") from error
         rules = [rule.format(marker=marker, canary=self.canary_of(question)) for rule in self._rules]
         first = "\n".join(filter(None, (first, *rules)))
         start = [{"role": "system", "content": first}] if first else []
         return [*start, *as_messages(history), {"role": "user", "content": last}]
+
+
+@lru_cache(maxsize=64)
+def _compiled(*templates: str) -> tuple[Any, ...]:
+    """Return the templates, compiled once: that takes as long as thirty questions."""
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.meta import find_undeclared_variables
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+    try:
+        used = [find_undeclared_variables(environment.parse(template)) for template in templates]
+        compiled = tuple(environment.from_string(template) for template in templates)
+    except TemplateError as error:
+        raise BadInput(f"the prompt is no valid template: {error}") from error
+    if unknown := sorted(set().union(*used) - {*_VALUES, *environment.globals}):
+        raise BadInput(f"the prompt uses {', '.join(unknown)}, and there is: {', '.join(_VALUES)}")
+    return compiled
 
 
 def as_documents(given: Iterable[Any]) -> tuple[Document, ...]:

@@ -94,7 +94,7 @@ class Race:
         self._record(call, "failed", error.reason, error)
         if not final:
             self._request.winner = None
-            if self._request.role == "primary":
+            if self._request.role != "judge":
                 self._request.trace.committed = self._request.trace.committed_at = None
             self._plan(error)
         await call.release()
@@ -145,7 +145,7 @@ class Race:
                 return
         call = Call(
             client,
-            {**route.body(request.messages), **request.extra},
+            route.body(request.messages, request.output, request.tools),
             route.clocks,
             request.deadline,
             request=self._identity,
@@ -200,7 +200,7 @@ class Race:
         self._winner, self._request.winner = call, (route, call)
         self._next = self._hedge_at = None
         trace = self._request.trace
-        if self._request.role == "primary":
+        if self._request.role != "judge":
             trace.committed = call.ordinal
             trace.committed_at = None if call.first_content_at is None else call.first_content_at - trace.began
         for one in (call, *(loser for loser, _ in late), *(loser for loser, _ in self._running.values())):

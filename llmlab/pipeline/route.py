@@ -13,6 +13,7 @@ import openai
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.clocks import Clocks
+from llmlab.pipeline.output import STRUCTURED, in_words, response_format
 from llmlab.protocol import canonical
 from llmlab.protocol.models import resolve
 
@@ -31,6 +32,8 @@ class Route:
         clocks: What an attempt may take.
         fallback: Name of the route to try when this one has failed; None: the one after it in the pipeline's list, if there is one.
         max_output_tokens: Longest answer (in tokens), or None.
+        structured: How it is asked for JSON where an output is wanted: json_schema (the provider is given the schema), json_object (its
+            JSON mode, and the schema in words) or prompt (words alone, for models that know neither).
         parameters: Further fields of the request's body, as in {"temperature": 0}.
 
     Raises:
@@ -46,6 +49,7 @@ class Route:
     clocks: Clocks = field(default_factory=Clocks, kw_only=True)
     fallback: str | None = field(default=None, kw_only=True)
     max_output_tokens: int | None = field(default=None, kw_only=True)
+    structured: str = field(default="json_schema", kw_only=True)
     parameters: dict[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +62,8 @@ class Route:
         tokens = self.max_output_tokens
         if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1):
             raise BadInput(f"Route {self.name!r}: max_output_tokens is a whole number of at least 1, or None, not {tokens!r}")
+        if self.structured not in STRUCTURED:
+            raise BadInput(f"Route {self.name!r}: structured is one of {', '.join(STRUCTURED)}, not {self.structured!r}")
         check_client(f"route {self.name!r}", self.client)
         self._check_parameters()
         object.__setattr__(self, "parameters", dict(self.parameters))
@@ -73,9 +79,21 @@ class Route:
         except (TypeError, ValueError) as error:
             raise BadInput(f"Route {self.name!r}: the parameters cannot be written as JSON: {error}") from error
 
-    def body(self, messages: list[dict[str, str]]) -> dict[str, Any]:
-        """Return the JSON of a chat completion."""
+    def body(self, messages: list[dict[str, str]], output: Any = None, tools: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+        """Return the JSON of a chat completion.
+
+        Args:
+            messages: What is asked.
+            output: What type JSON is wanted of; None: plain text is.
+            tools: What the model is told of the tools that it may ask for.
+        """
         body: dict[str, Any] = {"model": resolve(self.model), "messages": messages, **self.parameters}
+        if output is not None:
+            body["messages"] = [*in_words(output, self.structured), *messages]
+            if (wanted := response_format(output, self.structured)) is not None:
+                body["response_format"] = wanted
+        if tools:
+            body["tools"] = [*tools]
         if self.max_output_tokens is not None:
             body["max_completion_tokens"] = self.max_output_tokens
         if self.stream:

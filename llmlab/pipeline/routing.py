@@ -9,7 +9,7 @@ Notebook: 00_start_here.ipynb
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import openai
@@ -123,14 +123,16 @@ class Request:
     """For routes without their own."""
     state: State = field(default_factory=State)
     """What earlier requests have taught."""
-    extra: dict[str, Any] = field(default_factory=dict)
-    """Further fields of the body of each attempt."""
+    output: Any = None
+    """What the answer is JSON of; None: it is plain text."""
+    tools: Sequence[dict[str, Any]] = ()
+    """What the model is told of the tools that it may ask for."""
     shrink: Callable[[], list[dict[str, str]] | None] = lambda: None
     """Called where the request is too long: gives shorter messages, or None where there is nothing to leave out."""
     notes: list[str] = field(default_factory=list)
     """What the trace should say of the routing; added to by the router."""
     role: str = "primary"
-    """What its attempts are for: "primary" for the user's answer, or "judge"."""
+    """What its attempts are for: "primary" for the user's answer, "reask" for another one, "judge" for a verdict."""
     winner: tuple[Route, Call] | None = None
     """Whose content was taken; set by the router."""
 
@@ -155,8 +157,21 @@ class Router:
         before_attempt: _Before | None = None,
         breaker: Breaker | None = None,
     ) -> None:
-        self._routes, self._retry, self._hedge, self._before = routes, retry or Retry(attempts=1), hedge, before_attempt
-        self._breaker = breaker
+        self.routes = routes
+        self._retry, self._hedge, self._before, self._breaker = retry or Retry(attempts=1), hedge, before_attempt, breaker
+
+    def only(self, route: Route) -> Router:
+        """Return a router with this route alone, and no hedge."""
+        return Router([replace(route, fallback=None)], self._retry, None, self._before, self._breaker)
+
+    def earn(self, state: State) -> None:
+        """Add a request's share to the budget for asking again, where it is not added for retries."""
+        if self._retry.max_extra is not None and self._retry.attempts == 1:
+            state.retries.earn(self._retry.max_extra)
+
+    def may_ask_again(self, state: State) -> bool:
+        """Take a share of the budget for retries, and return whether there was one."""
+        return self._retry.max_extra is None or state.retries.spend()
 
     async def run(self, request: Request, *, deliver: bool) -> AsyncGenerator[str, None]:
         """Yield the pieces of the answer.
@@ -169,10 +184,10 @@ class Router:
             AttemptFailed: No attempt gave an answer; or the winning one broke off after content was delivered, for two models are never
                 spliced.
         """
-        for route in self._routes:
+        for route in self.routes:
             if route.client is None and request.client is None:
                 raise BadInput(f"route {route.name!r} has no client; give it one (client=llmlab.client(...)), or run the pipeline in a Lab")
-        race = Race(self._routes, self._retry, self._hedge, self._before, request, self._breaker)
+        race = Race(self.routes, self._retry, self._hedge, self._before, request, self._breaker)
         try:
             while True:
                 call = await race.winner()

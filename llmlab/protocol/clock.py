@@ -235,6 +235,9 @@ def _end(loop: VirtualTimeLoop) -> str:
         if left:
             loop.run_until_complete(asyncio.wait(left, timeout=_LAST_HOUR))
         loop.run_until_complete(loop.shutdown_asyncgens())
+        while closing := asyncio.all_tasks(loop) - left:  # generators that Python has found to be garbage meanwhile
+            left |= closing
+            loop.run_until_complete(asyncio.wait(closing, timeout=_LAST_HOUR))
     for task in left:
         if task.done() and not task.cancelled() and (error := task.exception()):
             context = {"message": "a task failed while its simulation ended", "exception": error, "task": task}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 _PIECE = re.compile(r" ?[^\W\d_]{1,8}| ?\d{1,3}| ?[^\w\s]|_|\s+(?!\S)|\s")
 
@@ -18,6 +19,7 @@ def split(text: str) -> list[str]:
     return _PIECE.findall(text)
 
 
+@lru_cache(maxsize=256)  # attempts of a request have the same messages
 def count(text: str) -> int:
     """Return the estimated number of tokens in `text`."""
     return len(_PIECE.findall(text))

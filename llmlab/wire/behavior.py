@@ -14,6 +14,7 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 from llmlab.protocol.draws import lognormal, uniform
+from llmlab.protocol.tokens import content_text
 from llmlab.wire import phrasing
 from llmlab.wire.calling import calls
 from llmlab.wire.chat_format import ToolCall
@@ -44,6 +45,7 @@ _SAY = re.compile(
     r"[\"']?(.+?)[\"']?\s*$",
     re.IGNORECASE | re.DOTALL,
 )
+_YES_OR_NO = re.compile(r"\banswer with one word,? yes or no\b", re.IGNORECASE)
 _GREETING = re.compile(r"^\s*(?:hello|hi|hey|good (?:morning|day|evening))\b[^?]{0,40}$", re.IGNORECASE)
 
 
@@ -115,6 +117,9 @@ class _Model(NamedTuple):
     def answer(self) -> Answer:
         request, prompt = self.request, self.prompt
         thought = self._thought()
+        if _YES_OR_NO.search(prompt.system):
+            text = content_text(request.messages[-1].get("content"))
+            return Answer("Yes" if smuggled(text) != self._does("misjudges", self.habits.misjudges) else "No", (), thought)
         if request.tools and request.tool_choice != "none" and not (prompt.after_tools and request.tool_choice == "auto"):
             made = calls(request, prompt.question, self.draw)
             if made:

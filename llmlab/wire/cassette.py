@@ -8,7 +8,6 @@ Notebook: 00_start_here.ipynb
 
 from __future__ import annotations
 
-import asyncio
 import math
 import threading
 from collections import Counter
@@ -29,7 +28,7 @@ from llmlab.wire.tape.interaction import Interaction, reply
 from llmlab.wire.tape.matching import Index, wanted
 from llmlab.wire.tape.recording import Recording
 from llmlab.wire.tape.store import Store
-from llmlab.wire.transport import TIMED, Planned, Reply, real_time
+from llmlab.wire.transport import TIMED, Clock, Planned, Reply, answer_of
 
 TAKE = "llmlab.take"
 """Response extension: which of how many recordings of the request this is, as in (0, 5)."""
@@ -162,23 +161,13 @@ class Cassette(Planned):
             answer = self._answers[number, pace]
             return replace(answer, extensions={**answer.extensions, TAKE: (at, len(takes)), REUSED: self._played[number] > 1})
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer on the loop's clock."""
+    async def _carry_out(self, request: httpx2.Request, on: Clock) -> httpx2.Response:
         try:
-            return await super().handle_async_request(request)
+            return await super()._carry_out(request, on)
         except _Elsewhere as elsewhere:
-            recording = Recording(request, asyncio.get_running_loop().time, elsewhere.done)
+            recording = Recording(request, on.now, elsewhere.done)
         with recording:
-            return recording.follow(await self.inner.handle_async_request(request))
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer on the real clock."""
-        try:
-            return super().handle_request(request)
-        except _Elsewhere as elsewhere:
-            recording = Recording(request, real_time, elsewhere.done)
-        with recording:
-            return recording.follow(self.inner.handle_request(request))
+            return recording.follow(await answer_of(self.inner, request, on))
 
     def flush(self) -> None:
         """Bring what was recorded into the file and let others write; from now on it is replayed.

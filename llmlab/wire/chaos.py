@@ -8,7 +8,6 @@ Notebook: 00_start_here.ipynb
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,21 +19,24 @@ from llmlab.protocol.identity import EXTENSION, Stamper
 from llmlab.wire.faults.base import Fault
 from llmlab.wire.faults.latency import Latency
 from llmlab.wire.faults.plan import Plan, Sent, Spoil, Whole
-from llmlab.wire.pacing import AsyncPaced, SyncPaced, headers_due, whole_due
-from llmlab.wire.spoiling import AsyncSpoiled, SyncSpoiled
+from llmlab.wire.pacing import Paced, headers_due, whole_due
+from llmlab.wire.spoiling import Spoiled
 from llmlab.wire.transport import (
     CAPACITY,
+    REAL_CLOCK,
     TIMED,
-    AsyncPieces,
+    Clock,
     Failure,
     Piece,
+    Pieces,
     Planned,
     Reply,
-    SyncPieces,
-    pause,
+    answer_of,
+    at_once,
+    loop_clock,
     read_timeout,
-    real_time,
     refuse_in_simulation,
+    shut,
     timeout_error,
 )
 
@@ -67,6 +69,11 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
     Raises:
         BadInput: Two faults share a name, or something is no fault, or `inner` no transport.
 
+    Attributes:
+        journal: What was injected into which request, when.
+        keeps: Of a longer journal, the oldest lines are dropped; at least so many of the newest stay. None: all. `serve` sets it.
+        dropped: How many lines were.
+
     Notebook: 00_start_here.ipynb
     """
 
@@ -86,12 +93,15 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         self._timed = any(isinstance(fault, Latency) for fault in faults)
         self._stamper = Stamper()
         self.journal: list[Injection] = []
+        self.keeps: int | None = None
+        self.dropped = 0
         self._memory: dict[str, Any] = {}
         self._began: float | None = None
 
     def reset(self) -> None:
         """Forget the journal and what was counted, charged and remembered; the next request is the first."""
         self.journal.clear()
+        self.dropped = 0
         self._stamper.reset()
         self._memory.clear()
         self._began = None
@@ -116,7 +126,7 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
                 if plan.waits_for_reply:
                     plan.told[fault.name] = line
                 else:
-                    self.journal.append(line)
+                    self._write(line)
         if self._timed and not timed_outside:
             times = plan is not None and plan.timed and plan.timing.first_at is not None
             request.extensions = {**request.extensions, TIMED: self if times else None}
@@ -126,7 +136,13 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         """Write into the journal that the fault `name` has changed the reply, once."""
         line = plan.told.pop(name, None)
         if line is not None:
-            self.journal.append(line._replace(at=now, effect=effect or line.effect))
+            self._write(line._replace(at=now, effect=effect or line.effect))
+
+    def _write(self, line: Injection) -> None:
+        self.journal.append(line)
+        if self.keeps is not None and len(self.journal) >= 2 * self.keeps:  # rarely, for all lines behind move up
+            self.dropped += self.keeps
+            del self.journal[: self.keeps]
 
     def _opened(self, plan: Plan, response: httpx2.Response, now: float) -> tuple[Whole, list[Spoil]]:
         """Return the head of a stream as it is delivered, and what acts on its pieces."""
@@ -134,7 +150,7 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         spoils = []
         for name, spoil in plan.streams if head.status == 200 else ():
             spoil.tell = partial(self._struck, plan, name, now)
-            if isinstance(response.stream, AsyncPieces | SyncPieces):
+            if isinstance(response.stream, Pieces):
                 known = spoil.ahead(response.stream.pieces)
                 if known is not None:
                     response.stream.pieces = known
@@ -159,93 +175,55 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer on the loop's clock."""
         await request.aread()
-        clock = asyncio.get_running_loop().time
-        sent = clock()
-        plan = self._plan(request, sent)
-        response: httpx2.Response
-        if plan is None:
-            response = await self.inner.handle_async_request(request)
-            return response
-        response = httpx2.Response(0)
-        limit = read_timeout(request)
-        stream: Any
-        try:
-            response = await _behind(self.inner, plan).handle_async_request(_inward(request, plan))
-            if not plan.reaches_reply:
-                return response
-            if CAPACITY in response.extensions and plan.timed:
-                plan.timing.stretch = 1.0
-            if _streams(response):
-                due, stream = clock(), response.stream
-                if plan.timed:
-                    due = headers_due(plan.timing, sent, due)
-                    stream = AsyncPaced(stream, plan.timing, sent, due, limit, request)
-                head, spoils = self._opened(plan, response, clock())
-                if spoils or plan.afterwards:
-                    stream = AsyncSpoiled(stream, spoils, limit, request, plan.over)
-            else:
-                body = b"".join([part async for part in response.stream])  # type: ignore[union-attr]
-                due = _whole_due(plan, sent, clock(), body)
-                head = self._rewritten(plan, response, body, clock())
-                stream = httpx2.ByteStream(head.body) if head.error is None else AsyncPieces(_broken(head), clock(), limit, request)
-                await response.aclose()
-            late = limit is not None and due - sent > limit
-            wait = (sent + limit if late else due) - clock()  # type: ignore[operator]
-            if wait > 0:
-                await asyncio.sleep(wait)
-            if late:
-                raise timeout_error(limit, "the response", request)  # type: ignore[arg-type]
-        except BaseException:
-            plan.over(clock())
-            await response.aclose()
-            raise
-        if not _streams(response):
-            plan.over(clock())
-        return httpx2.Response(head.status, headers=head.headers, stream=stream, extensions=response.extensions)
+        return await self._answer(request, loop_clock())
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer on the real clock."""
         refuse_in_simulation()
         request.read()
-        sent = real_time()
+        return at_once(self._answer(request, REAL_CLOCK))
+
+    async def _answer(self, request: httpx2.Request, on: Clock) -> httpx2.Response:
+        sent = on.now()
         plan = self._plan(request, sent)
-        response: httpx2.Response
         if plan is None:
-            response = self.inner.handle_request(request)
-            return response
+            return await answer_of(self.inner, request, on)
         response = httpx2.Response(0)
         limit = read_timeout(request)
         stream: Any
         try:
-            response = _behind(self.inner, plan).handle_request(_inward(request, plan))
+            response = await answer_of(_behind(self.inner, plan), _inward(request, plan), on)
             if not plan.reaches_reply:
                 return response
             if CAPACITY in response.extensions and plan.timed:
                 plan.timing.stretch = 1.0
             if _streams(response):
-                due, stream = real_time(), response.stream
+                due, stream = on.now(), response.stream
                 if plan.timed:
                     due = headers_due(plan.timing, sent, due)
-                    stream = SyncPaced(stream, plan.timing, sent, due, limit, request)
-                head, spoils = self._opened(plan, response, real_time())
+                    stream = Paced(stream, plan.timing, sent, due, limit, request)
+                head, spoils = self._opened(plan, response, on.now())
                 if spoils or plan.afterwards:
-                    stream = SyncSpoiled(stream, spoils, limit, request, plan.over)
+                    stream = Spoiled(stream, spoils, limit, request, plan.over)
             else:
-                body = b"".join(response.stream)  # type: ignore[arg-type]
-                due = _whole_due(plan, sent, real_time(), body)
-                head = self._rewritten(plan, response, body, real_time())
-                stream = httpx2.ByteStream(head.body) if head.error is None else SyncPieces(_broken(head), real_time(), limit, request)
-                response.close()
+                stream = response.stream
+                body = b"".join(stream if on is REAL_CLOCK else [part async for part in stream])
+                due = _whole_due(plan, sent, on.now(), body)
+                head = self._rewritten(plan, response, body, on.now())
+                stream = httpx2.ByteStream(head.body) if head.error is None else Pieces(_broken(head), on.now(), limit, request)
+                await shut(response, on)
             late = limit is not None and due - sent > limit
-            pause((sent + limit if late else due) - real_time())  # type: ignore[operator]
+            wait = (sent + limit if late else due) - on.now()  # type: ignore[operator]
+            if wait > 0:
+                await on.wait(wait)
             if late:
                 raise timeout_error(limit, "the response", request)  # type: ignore[arg-type]
         except BaseException:
-            plan.over(real_time())
-            response.close()
+            plan.over(on.now())
+            await shut(response, on)
             raise
         if not _streams(response):
-            plan.over(real_time())
+            plan.over(on.now())
         return httpx2.Response(head.status, headers=head.headers, stream=stream, extensions=response.extensions)
 
     async def aclose(self) -> None:

@@ -55,6 +55,8 @@ class Habits:
 
     Less than was measured: Hines et al. 2024 (arXiv:2403.14720) saw spotlighting bring attacks from above 50 % to below 2 %.
     """
+    misjudges: float = 0.05
+    """Says the other word, asked to judge a text with yes or no. What it can tell is only whether the text holds an instruction."""
     verbosity: float = 0.6
     """Adds a sentence that is not needed; half of it: a polite last one."""
     reasoning_tokens: int = 0
@@ -81,7 +83,7 @@ class Habits:
 _CHANGED = {
     "gpt-4o-mini-2024-07-18": """misreads=0.08 made_up=0.08 made_up_unknown=0.75 made_up_without_documents=0.7 admits_if_asked=0.72
         admits_unasked=0.08 overcautious=0.03 further=1 words=42 cites_if_asked=0.75 miscites=0.06 broken_format=0.25 follows=0.75
-        obeys_injection=0.45 verbosity=0.5 first_token_factor=0.8 per_token_factor=0.8""",
+        obeys_injection=0.45 misjudges=0.12 verbosity=0.5 first_token_factor=0.8 per_token_factor=0.8""",
     "gpt-4o-2024-08-06": "",
     "gpt-4o-2024-11-20": "misreads=0.015 words=72 broken_format=0.06 cites_if_asked=0.76 obeys_injection=0.2 verbosity=0.9",
     "gpt-5.2-2025-12-11": """misreads=0.01 words=75 made_up=0.02 made_up_unknown=0.45 made_up_without_documents=0.35 admits_if_asked=0.96

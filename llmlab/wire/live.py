@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from llmlab.protocol.clock import simulating
 from llmlab.protocol.identity import HEADER, Stamper
 from llmlab.protocol.prices import cost_usd
 from llmlab.protocol.sse import Events
-from llmlab.wire.transport import SOURCE, refuse_in_simulation
+from llmlab.wire.transport import SOURCE, Body, refuse_in_simulation
 
 _VERSION = re.compile(rb"^.*?/v\d+[a-z0-9]*(?=/)")
 _DROPPED = frozenset({"host", HEADER})
@@ -77,7 +76,7 @@ class Live(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         if self._async is None or self._loop is not asyncio.get_running_loop():  # connections live and die with their loop
             self._async, self._loop = self._connect_async(), asyncio.get_running_loop()
         response = await self._async.handle_async_request(sent.request)
-        return _labelled(response, _AsyncBooked(response.stream, self, sent))
+        return _labelled(response, _Booked(response.stream, self, sent))
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send it, on the real clock."""
@@ -87,7 +86,7 @@ class Live(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         if self._sync is None:
             self._sync = self._connect_sync()
         response = self._sync.handle_request(sent.request)
-        return _labelled(response, _SyncBooked(response.stream, self, sent))
+        return _labelled(response, _Booked(response.stream, self, sent))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -146,40 +145,20 @@ def _labelled(response: httpx2.Response, stream: Any) -> httpx2.Response:
     return httpx2.Response(response.status_code, headers=response.headers.raw, stream=stream, extensions=extensions)
 
 
-class _Booked:
+class _Booked(Body):
     """A reply's body that is paid for when it ends, however it ends."""
 
     def __init__(self, inner: Any, live: Live, sent: _Sent) -> None:
         self._inner, self._live, self._sent = inner, live, sent
         self._passed: list[bytes] = []
 
-    def _end(self) -> None:
+    async def _next(self) -> bytes | None:
+        data = await self._behind()
+        if data is not None:
+            self._passed.append(data)
+        return data
+
+    def _end(self, now: float) -> None:
         passed, self._passed = b"".join(self._passed), []
         if passed:
             self._live._book(self._sent, passed)
-
-
-class _AsyncBooked(_Booked, httpx2.AsyncByteStream):
-    def __aiter__(self) -> _AsyncBooked:
-        self._chunks: AsyncIterator[bytes] = self._inner.__aiter__()
-        return self
-
-    async def __anext__(self) -> bytes:
-        data = await self._chunks.__anext__()
-        self._passed.append(data)
-        return data
-
-    async def aclose(self) -> None:
-        self._end()
-        await self._inner.aclose()
-
-
-class _SyncBooked(_Booked, httpx2.SyncByteStream):
-    def __iter__(self) -> Iterator[bytes]:
-        for data in self._inner:
-            self._passed.append(data)
-            yield data
-
-    def close(self) -> None:
-        self._end()
-        self._inner.close()

@@ -6,9 +6,7 @@ content, and token by token; or it sets the times of all tokens, and what arrive
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx2
@@ -16,7 +14,7 @@ import httpx2
 from llmlab.protocol.chunks import parsed, usage_of
 from llmlab.protocol.sse import Events
 from llmlab.wire.faults.plan import Timing, choice_of
-from llmlab.wire.transport import pause, real_time, timeout_error
+from llmlab.wire.transport import Body, shut, timeout_error
 
 
 def headers_due(timing: Timing, sent: float, came: float) -> float:
@@ -62,8 +60,8 @@ def _tokens_of_longest(body: bytes) -> int:
     return math.ceil(usage["completion_tokens"] / (len(choices) if isinstance(choices, list) and choices else 1))
 
 
-class _Paced:
-    """Says when each chunk of a stream is delivered.
+class Paced(Body):
+    """A stream whose chunks are delivered when they are due.
 
     Args:
         inner: The stream behind. Its `due`, where it has one, says when its last chunk arrived, however late it was read.
@@ -84,6 +82,28 @@ class _Paced:
         self._added, self._token, self._chunk = timing.before_headers, -1, 0
         self._tokens: dict[int, int] = {}
         self.due = due
+
+    async def _next(self) -> bytes | None:
+        began = self._on.now()
+        data: bytes | None = b""
+        failure: httpx2.TransportError | None = None
+        try:
+            data = await self._behind()
+        except httpx2.TransportError as error:
+            failure, due, now = error, self._failure_due(error), self._on.now()
+        else:
+            if data is None:
+                return None
+            now = self._on.now()
+            due = self._due(data, now)
+        if due > now:
+            if self._limit is not None and due - began > self._limit:
+                due, failure = began + self._limit, timeout_error(self._limit, "the next chunk", self._request)
+            await self._on.wait(due - now)
+        if failure is not None:
+            await shut(self, self._on)
+            raise failure
+        return data
 
     def _due(self, data: bytes, came: float) -> float:
         """Return when `data`, which came at `came`, is delivered: never before the chunk before it."""
@@ -123,74 +143,3 @@ class _Paced:
         if self._has_due and not isinstance(error, httpx2.TimeoutException):
             self.due = max(self.due, stretched(self._timing, self._sent, self._inner.due) + self._added)
         return self.due
-
-    def _patience(self, limit: float, began: float, due: float) -> tuple[float, httpx2.ReadTimeout | None]:
-        """Return until when the client waits, as it has since `began`, and what it raises then."""
-        if due - began > limit:
-            return began + limit, timeout_error(limit, "the next chunk", self._request)
-        return due, None
-
-
-class AsyncPaced(_Paced, httpx2.AsyncByteStream):
-    """A stream whose chunks are delivered when they are due, on the loop's clock."""
-
-    def __aiter__(self) -> AsyncPaced:
-        self._clock = asyncio.get_running_loop().time
-        self._chunks: AsyncIterator[bytes] = self._inner.__aiter__()
-        return self
-
-    async def __anext__(self) -> bytes:
-        began = self._clock()
-        failure: httpx2.TransportError | None = None
-        try:
-            data = await self._chunks.__anext__()
-        except httpx2.TransportError as error:
-            data, failure, due, now = b"", error, self._failure_due(error), self._clock()
-        else:
-            now = self._clock()
-            due = self._due(data, now)
-        if due > now:
-            if self._limit is not None:
-                due, late = self._patience(self._limit, began, due)
-                failure = late or failure
-            await asyncio.sleep(due - now)
-        if failure is not None:
-            await self.aclose()
-            raise failure
-        return data
-
-    async def aclose(self) -> None:
-        """Close the stream behind."""
-        await self._inner.aclose()
-
-
-class SyncPaced(_Paced, httpx2.SyncByteStream):
-    """A stream whose chunks are delivered when they are due, on the real clock."""
-
-    def __iter__(self) -> Iterator[bytes]:
-        chunks: Iterator[bytes] = self._inner.__iter__()
-        while True:
-            began = real_time()
-            failure: httpx2.TransportError | None = None
-            try:
-                data = next(chunks)
-            except StopIteration:
-                return
-            except httpx2.TransportError as error:
-                data, failure, due, now = b"", error, self._failure_due(error), real_time()
-            else:
-                now = real_time()
-                due = self._due(data, now)
-            if due > now:
-                if self._limit is not None:
-                    due, late = self._patience(self._limit, began, due)
-                    failure = late or failure
-                pause(due - now)
-            if failure is not None:
-                self.close()
-                raise failure
-            yield data
-
-    def close(self) -> None:
-        """Close the stream behind."""
-        self._inner.close()

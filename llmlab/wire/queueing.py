@@ -31,6 +31,8 @@ class Slots:
     def reset(self) -> None:
         """Free all slots."""
         self._free_at = [(-math.inf, number) for number in range(self.slots)]
+        self._closures: Sequence[Closure] = ()
+        self._closed: list[list[tuple[float, float]]] = []
 
     def take(self, now: float, service_seconds: float, closures: Sequence[Closure] = ()) -> float:
         """Take the slot that comes free first and return how long to wait for it (in seconds).
@@ -41,7 +43,10 @@ class Slots:
             closures: When slots are closed.
         """
         if closures:
-            start, number = min((self._open(max(now, free), number, closures), number) for free, number in self._free_at)
+            if closures is not self._closures:  # a storm comes with the same ones each time
+                self._closures = closures
+                self._closed = [sorted(closure(number, self.slots) for closure in closures) for number in range(self.slots)]
+            start, number = min((self._open(max(now, free), number), number) for free, number in self._free_at)
             self._free_at = [(start + service_seconds if other == number else free, other) for free, other in self._free_at]
             heapq.heapify(self._free_at)
             return start - now
@@ -50,9 +55,9 @@ class Slots:
         heapq.heapreplace(self._free_at, (start + service_seconds, number))
         return start - now
 
-    def _open(self, start: float, number: int, closures: Sequence[Closure]) -> float:
+    def _open(self, start: float, number: int) -> float:
         """Return when slot `number` takes a request that could begin at `start`."""
-        for begins, ends in sorted(closure(number, self.slots) for closure in closures):
+        for begins, ends in self._closed[number]:
             if begins <= start < ends:
                 start = ends
         return start

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx2
 
 from llmlab.wire.faults.plan import Break, End, Silence, Spoil, Step
-from llmlab.wire.transport import FAILURES, pause, real_time, timeout_error
+from llmlab.wire.transport import FAILURES, Body, shut, timeout_error
 
 _EVENT_ENDS = re.compile(rb"\n\n|\r\n\r\n|\r\r")
 
@@ -58,8 +57,8 @@ class _Layer:
         return made
 
 
-class _Spoiled:
-    """What comes next of a stream that goes through `spoils`, in their order.
+class Spoiled(Body):
+    """A stream that goes through `spoils`, in their order.
 
     Args:
         inner: The stream behind.
@@ -90,75 +89,30 @@ class _Spoiled:
             return self._limit, timeout_error(self._limit, "the next chunk", self._request)
         return step.seconds, None
 
+    def _end(self, now: float) -> None:
+        self._over(now)
 
-class AsyncSpoiled(_Spoiled, httpx2.AsyncByteStream):
-    """A spoiled stream on the loop's clock."""
-
-    def __aiter__(self) -> AsyncSpoiled:
-        self._clock = asyncio.get_running_loop().time
-        self._chunks: AsyncIterator[bytes] = self._inner.__aiter__()
-        return self
-
-    async def __anext__(self) -> bytes:
+    async def _next(self) -> bytes | None:
         while True:
             while not self._steps:
                 try:
-                    self._feed(await self._chunks.__anext__())
-                except StopAsyncIteration:
-                    self._feed(End())
+                    data = await self._behind()
+                    self._feed(End() if data is None else data)
                 except BaseException:
                     self._steps.append(End())
-                    self._over(self._clock())
+                    self._over(self._on.now())
                     raise
             step = self._steps.popleft()
             if isinstance(step, bytes):
                 return step
             if isinstance(step, End):
                 self._steps.append(step)
-                self._over(self._clock())
-                raise StopAsyncIteration
+                self._over(self._on.now())
+                return None
             wait, error = self._error(step)
             if wait > 0:
-                await asyncio.sleep(wait)
+                await self._on.wait(wait)
             if error is not None:
                 self._steps = deque((End(),))
-                await self.aclose()
+                await shut(self, self._on)
                 raise error
-
-    async def aclose(self) -> None:
-        """Close the stream behind."""
-        self._over(asyncio.get_running_loop().time())
-        await self._inner.aclose()
-
-
-class SyncSpoiled(_Spoiled, httpx2.SyncByteStream):
-    """A spoiled stream on the real clock."""
-
-    def __iter__(self) -> Iterator[bytes]:
-        chunks: Iterator[bytes] = self._inner.__iter__()
-        while True:
-            while not self._steps:
-                try:
-                    self._feed(next(chunks))
-                except StopIteration:
-                    self._feed(End())
-                except BaseException:
-                    self._over(real_time())
-                    raise
-            step = self._steps.popleft()
-            if isinstance(step, bytes):
-                yield step
-                continue
-            if isinstance(step, End):
-                self._over(real_time())
-                return
-            wait, error = self._error(step)
-            pause(wait)
-            if error is not None:
-                self.close()
-                raise error
-
-    def close(self) -> None:
-        """Close the stream behind."""
-        self._over(real_time())
-        self._inner.close()

@@ -1,21 +1,23 @@
-"""The seam of the wire: a transport decides without I/O what comes back and when, and two thin drivers carry it out.
+"""The seam of the wire: a transport decides without I/O what comes back and when, and a driver carries it out.
 
-`Planned` is the base of what answers by itself (simulator, cassette). The asynchronous driver waits on the loop's clock, real or virtual;
-the synchronous one on the real clock. Both enforce the client's timeouts, which httpx2 leaves to the transport.
+`Planned` is the base of what answers by itself (simulator, cassette). What waits is written once, as a coroutine; for the synchronous
+client it waits on the real clock, and is done at once. Both enforce the client's timeouts, which httpx2 leaves to the transport.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
 import httpx2
 
 from llmlab.errors import NotInVirtualTime
 from llmlab.protocol.clock import simulating
+
+T = TypeVar("T")
 
 SOURCE = "llmlab.source"
 """Response extension: who answered ("cassette", "simulator", "live")."""
@@ -24,19 +26,8 @@ TIMED = "llmlab.timed"
 CAPACITY = "llmlab.capacity"
 """Request extension: the `queueing.Closure`s of the weather outside, for who has slots. Response extension: it has heeded them."""
 
-FAILURES: dict[str, type[httpx2.TransportError]] = {
-    name: getattr(httpx2, name)
-    for name in (
-        "ConnectError",
-        "ConnectTimeout",
-        "PoolTimeout",
-        "ReadError",
-        "ReadTimeout",
-        "RemoteProtocolError",
-        "WriteError",
-        "WriteTimeout",
-    )
-}
+_FAILURES = "ConnectError ConnectTimeout PoolTimeout ReadError ReadTimeout RemoteProtocolError WriteError WriteTimeout"
+FAILURES: dict[str, type[httpx2.TransportError]] = {name: getattr(httpx2, name) for name in _FAILURES.split()}
 """Transport errors by name, so that they can be written down and raised again."""
 
 
@@ -96,30 +87,103 @@ class Planned(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Carry out the plan on the loop's clock."""
         await request.aread()
-        sent = asyncio.get_running_loop().time()
-        reply = self.plan(request, sent)
-        limit = read_timeout(request)
-        wait, error = _until_headers(reply, limit, request)
-        if wait > 0:
-            await asyncio.sleep(wait)
-        if error:
-            raise error
-        stream = AsyncPieces(reply, sent, limit, request) if _takes_time(reply, limit) else httpx2.ByteStream(_whole(reply))
-        return httpx2.Response(reply.status, headers=reply.headers, stream=stream, extensions=reply.extensions)
+        return await self._carry_out(request, loop_clock())
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Carry out the plan on the real clock."""
         refuse_in_simulation()
         request.read()
-        sent = real_time()
+        return at_once(self._carry_out(request, REAL_CLOCK))
+
+    async def _carry_out(self, request: httpx2.Request, on: Clock) -> httpx2.Response:
+        sent = on.now()
         reply = self.plan(request, sent)
         limit = read_timeout(request)
         wait, error = _until_headers(reply, limit, request)
-        pause(wait)
+        if wait > 0:
+            await on.wait(wait)
         if error:
             raise error
-        stream = SyncPieces(reply, sent, limit, request) if _takes_time(reply, limit) else httpx2.ByteStream(_whole(reply))
+        stream = _whole(reply) or Pieces(reply, sent, limit, request)
         return httpx2.Response(reply.status, headers=reply.headers, stream=stream, extensions=reply.extensions)
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of a coroutine that no loop runs, for it waits on the real clock alone."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return cast(T, end.value)
+    raise RuntimeError("it waits for a loop")  # pragma: no cover
+
+
+async def answer_of(transport: Any, request: httpx2.Request, on: Clock) -> httpx2.Response:
+    """Return what `transport` answers to either client."""
+    answer = transport.handle_request(request) if on is REAL_CLOCK else await transport.handle_async_request(request)
+    return cast(httpx2.Response, answer)
+
+
+async def shut(what: Any, on: Clock) -> None:
+    """Close a response or a body as either client does."""
+    if on is REAL_CLOCK:
+        what.close()
+    else:
+        await what.aclose()
+
+
+class Body(httpx2.AsyncByteStream, httpx2.SyncByteStream):
+    """A body for both clients: what comes next is written once, in `_next`. A class and no generator: the client stops at `[DONE]`."""
+
+    _inner: Any = None
+    """The stream behind, if there is one."""
+    _chunks: Any = None
+    _on: Clock
+    """The clock on which it is read."""
+
+    async def _next(self) -> bytes | None:
+        """Return the next chunk, or None at the end."""
+        raise NotImplementedError
+
+    def _end(self, now: float) -> None:
+        """Nobody reads on."""
+
+    async def _behind(self) -> bytes | None:
+        """Return the next chunk of the stream behind, or None at its end."""
+        if self._on is REAL_CLOCK:
+            return next(self._chunks, None)
+        try:
+            data: bytes = await self._chunks.__anext__()
+        except StopAsyncIteration:
+            return None
+        return data
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._chunks is None:
+            self._on, self._chunks = loop_clock(), aiter(self._inner) if self._inner is not None else ()
+        data = await self._next()
+        if data is None:
+            raise StopAsyncIteration
+        return data
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._on, self._chunks = REAL_CLOCK, iter(self._inner if self._inner is not None else ())
+        while (data := at_once(self._next())) is not None:
+            yield data
+
+    async def aclose(self) -> None:
+        """Drop what was not read, and close the stream behind."""
+        self._end(asyncio.get_running_loop().time())
+        if self._inner is not None:
+            await self._inner.aclose()
+
+    def close(self) -> None:
+        """Drop what was not read, and close the stream behind."""
+        self._end(real_time())
+        if self._inner is not None:
+            self._inner.close()
 
 
 def real_time() -> float:
@@ -131,6 +195,28 @@ def pause(seconds: float) -> None:
     """Let real time pass, for the synchronous drivers; a time that has passed already is none."""
     if seconds > 0:
         time.sleep(seconds)
+
+
+class Clock(NamedTuple):
+    """What a driver waits on."""
+
+    now: Callable[[], float]
+    """The time (in seconds)."""
+    wait: Callable[[float], Awaitable[None]]
+    """Lets so many seconds pass."""
+
+
+def loop_clock() -> Clock:
+    """Return the clock of the running loop, real or virtual."""
+    return Clock(asyncio.get_running_loop().time, asyncio.sleep)
+
+
+async def _pause(seconds: float) -> None:
+    pause(seconds)
+
+
+REAL_CLOCK = Clock(real_time, _pause)
+"""The real clock, for the synchronous client: a coroutine that waits on it alone never stops, and `at_once` has its result."""
 
 
 def refuse_in_simulation() -> None:
@@ -180,17 +266,15 @@ def _until_headers(reply: Reply, limit: float | None, request: httpx2.Request) -
     return at, error
 
 
-def _takes_time(reply: Reply, limit: float | None) -> bool:
-    """Whether the body must be waited for, or comes in more than one chunk."""
-    return reply.failure is not None or len(reply.pieces) > 1 or (len(reply.pieces) == 1 and reply.pieces[0].at > reply.headers_at)
+def _whole(reply: Reply) -> httpx2.ByteStream | None:
+    """Return the body where it comes with the headers; None where it must be waited for, or comes in more than one chunk."""
+    if reply.failure is not None or len(reply.pieces) > 1 or any(piece.at > reply.headers_at for piece in reply.pieces):
+        return None
+    return httpx2.ByteStream(b"".join(piece.data for piece in reply.pieces))
 
 
-def _whole(reply: Reply) -> bytes:
-    return reply.pieces[0].data if reply.pieces else b""
-
-
-class _Pieces:
-    """Goes through a reply's pieces: says how long to wait for the next one, and what comes then."""
+class Pieces(Body):
+    """A reply's body: each piece at its time."""
 
     pieces: Sequence[Piece]
     """Those of the reply; may be exchanged before the first is read."""
@@ -203,65 +287,26 @@ class _Pieces:
         self._read = 0
         self.due = sent + reply.headers_at
 
-    def _next(self, now: float) -> tuple[float, bytes | httpx2.TransportError | None]:
-        """Return how long to wait, and what comes then: bytes, an error, or None at the end. It is not taken before `_take`."""
-        outcome: bytes | httpx2.TransportError | None
+    async def _next(self) -> bytes | None:
+        data: bytes | None = None
+        error: httpx2.TransportError | None = None
         if self._read < len(self.pieces):
-            at, outcome = self.pieces[self._read]
+            at, data = self.pieces[self._read]
         elif self._failure is not None:
-            at, outcome = self._failure.at, failure_error(self._failure, self._request)
+            at, error = self._failure.at, failure_error(self._failure, self._request)
         else:
-            return 0.0, None
+            return None
         self.due = self._sent + at
-        wait = self.due - now
+        wait = self.due - self._on.now()
         if self._limit is not None and wait > self._limit:
-            return self._limit, timeout_error(self._limit, "the next chunk", self._request)
-        return wait, outcome
-
-    def _take(self, outcome: bytes | httpx2.TransportError | None) -> bytes | None:
-        """Return the bytes, or None at the end, or raise the error: after it, nothing comes."""
-        if isinstance(outcome, httpx2.TransportError):
-            self._drop()
-            raise outcome
-        self._read += 1
-        return outcome
-
-    def _drop(self) -> None:
-        self.pieces, self._failure = (), None
-
-
-class AsyncPieces(_Pieces, httpx2.AsyncByteStream):
-    """A reply's body on the loop's clock. A class and no generator: the client stops reading at `[DONE]`."""
-
-    def __aiter__(self) -> AsyncPieces:
-        return self
-
-    async def __anext__(self) -> bytes:
-        wait, outcome = self._next(asyncio.get_running_loop().time())
+            wait, error = self._limit, timeout_error(self._limit, "the next chunk", self._request)
         if wait > 0:
-            await asyncio.sleep(wait)
-        data = self._take(outcome)
-        if data is None:
-            raise StopAsyncIteration
+            await self._on.wait(wait)
+        if error is not None:
+            self._end(self._on.now())
+            raise error
+        self._read += 1  # not before: a read that is cancelled loses nothing
         return data
 
-    async def aclose(self) -> None:
-        """Drop what was not read."""
-        self._drop()
-
-
-class SyncPieces(_Pieces, httpx2.SyncByteStream):
-    """A reply's body on the real clock."""
-
-    def __iter__(self) -> Iterator[bytes]:
-        while True:
-            wait, outcome = self._next(real_time())
-            pause(wait)
-            data = self._take(outcome)
-            if data is None:
-                return
-            yield data
-
-    def close(self) -> None:
-        """Drop what was not read."""
-        self._drop()
+    def _end(self, now: float) -> None:
+        self.pieces, self._failure = (), None

@@ -6,11 +6,12 @@ from llmlab.errors import UnknownName
 from llmlab.lab import bench
 
 
-@pytest.mark.parametrize("name", ["clock", "chaos_request", "import"])
+@pytest.mark.parametrize("name", ["clock", "chaos_request", "import", "guards", "holdback", "grounding"])
 def test_a_budget_is_measured_beside_its_reference(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import llmlab.lab.budgets as budgets
+    from llmlab.lab import budgets, budgets_text
 
     monkeypatch.setattr(budgets, "ROUNDS", 1)
+    monkeypatch.setattr(budgets_text, "ROUNDS", 1)
     said: list[str] = []
     (figure,) = bench.measure([name], say=said.append)
     assert name == figure.name

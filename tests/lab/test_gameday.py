@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,30 @@ def test_fixes_and_cache_have_rows_of_their_own() -> None:
     assert {"slow_change", "verdict"} <= told["fixes"][1].keys()
     assert "verdict" not in told["fixes"][0]
     assert ["stack, cache"] == [one["app"] for one in told["cached"]]
+
+
+def test_the_retry_storm_is_counted_by_seed_and_careful_keeps_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCENARIOS, "retry-storm", replace(SCENARIOS["retry-storm"], seeds=4))
+    (outcome,) = gameday.play(["retry-storm"])
+    found = outcome.measures()
+    assert {"naive": 4, "careful": 4, "stack": 4} == {app: measures["goodput"].n for app, measures in found.items()}
+    assert found["careful"]["goodput"].value < 0.6 < 0.95 <= found["stack"]["goodput"].value
+    assert found["careful"]["attempts_per_request"].value > 3.0 > 1.5 > found["stack"]["attempts_per_request"].value
+    assert 4 == len({run.seed for run in outcome.seeds})
+    (told,) = gameday.report([outcome], [], requests=500, seed=7)["scenarios"]
+    assert (4, "inf") == (told["seeds"], told["apps"][1]["measures"]["wait_p50"]["value"])
+    assert "too few seeds" in gameday.judge([outcome], {"goodput": 0.95})[2].reason
+
+
+def test_a_scenario_with_apps_of_its_own_plays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(SCENARIOS, "rate-limits")
+    monkeypatch.delitem(SCENARIOS, "outage")
+    outcomes = gameday.play(apps={"naive": llmlab.naive}, requests=5, source="simulator")
+    assert ["latency"] == [outcome.scenario.name for outcome in outcomes]
+    with pytest.raises(BadInput, match="retry-storm has apps of its own"):
+        gameday.play(["retry-storm"], apps={"naive": llmlab.naive})
+    with pytest.raises(BadInput, match="is never live"):
+        gameday.play(["retry-storm"], source="live")
 
 
 def test_an_app_of_ones_own_is_played_without_them() -> None:

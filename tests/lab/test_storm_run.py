@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from llmlab.errors import BadInput
-from llmlab.lab.storm import Storm
+from llmlab.lab.storm import DEFAULT, Storm
 from llmlab.lab.storm_provider import FAST, MAIN, Served
-from llmlab.lab.storm_run import Asked, StormRun
+from llmlab.lab.storm_run import Asked, StormRun, as_runs, storm_table
+from llmlab.pipeline.answer import Tokens
 
 
 def test_the_queue_is_counted_at_a_time() -> None:
@@ -42,3 +45,23 @@ def test_what_was_taken_is_not_wasted() -> None:
 def test_recovery_counts_from_the_end_of_the_last_bad_window() -> None:
     asked = tuple(Asked(at, "failed" if at < 87 else "ok", 1.0, 1, "main") for at in range(60, 140))
     assert 10.0 == StormRun(storm=Storm(), name="", asked=asked, served=()).recovery_seconds()
+
+
+def test_requests_after_the_cause_become_rows_that_tell_a_message_from_an_answer() -> None:
+    storm = Storm(brown_out=replace(DEFAULT, start_seconds=1.0, duration_seconds=1.0), after_seconds=5.0)
+    asked = [
+        Asked(1.5, "ok", 1.0, 1, "main"),
+        Asked(2.0, "ok", 1.0, 1, "main", tokens=Tokens(40, 6), usd=0.001),
+        Asked(3.0, "degraded", 4.5, 2, "fast", "fallback: another model"),
+        Asked(4.0, "degraded", 4.1, 2, "nobody", "last resort: a message"),
+        Asked(5.0, "failed", 9.0, 4, "nobody", "timeout"),
+    ]
+    served = [Served(f"s{number}/0", MAIN, asked[number].sent_at, 0.0, 1.0) for number in range(2)]
+    run = StormRun(storm=storm, name="x", asked=asked, served=served)
+    rows = as_runs([run]).rows
+    assert [1.0, 4.5, 4.1, None] == [row.wait_seconds for row in rows]
+    assert ["simulator", "simulator", "", ""] == [row.source for row in rows]
+    assert ["", "fallback: another model", "last resort: a message", "timeout"] == [row.reason for row in rows]
+    assert (40, 6, 0.001) == (rows[0].prompt_tokens, rows[0].completion_tokens, rows[0].usd)
+    (line,) = storm_table([run]).to_dict("records")
+    assert ("75.0", "50.0", "25.0") == tuple(line[name] for name in ("within 8 s (%)", "of which degraded (%)", "of these a message (%)"))

@@ -107,11 +107,11 @@ def opened(address: str, notebook: str) -> Iterator[Any]:
         browser.close()
 
 
-def moved(page: Any, handle: int, steps: int = 4) -> None:
+def moved(page: Any, handle: int, steps: int = 4, key: str = "ArrowRight") -> None:
     """Move a slider with the keyboard."""
     page.locator(".noUi-handle").nth(handle).focus()
     for _ in range(steps):
-        page.keyboard.press("ArrowRight")
+        page.keyboard.press(key)
 
 
 def test_run_all_and_a_moved_slider_give_a_new_sentence_and_a_picture(address: str) -> None:
@@ -176,3 +176,20 @@ def test_guards_are_switched_on_and_a_text_of_ones_own_is_marked(address: str) -
         expect(page.locator(".llmlab-chat")).to_have_count(2)
         page.get_by_role("button", name="Reset").click()
         expect(sentence).to_have_text(opening, timeout=SECONDS)
+
+
+def test_the_brown_out_is_dragged_short_and_the_sentence_says_what_is_left_of_the_storm(address: str) -> None:
+    from playwright.sync_api import expect
+
+    with opened(address, "03_retries_and_fallbacks.ipynb") as page:
+        sentence = page.locator(".llmlab-sentence")
+        expect(sentence).to_contain_text("After 20 s of brown-out: 0.0 % in time")
+        assert 2 == len([width for width in pixels(page) if width > 1000])
+        moved(page, 0, steps=18, key="ArrowLeft")
+        expect(page.locator(".widget-readout").first).to_have_text("2")
+        expect(sentence).to_contain_text("After 2 s of brown-out", timeout=SECONDS)
+        assert "100.0 % in time" in sentence.inner_text()
+        page.locator(".widget-checkbox").filter(has_text="fallback").locator("input").click()
+        expect(sentence).to_contain_text("100.0 % → 100.0 % in time", timeout=SECONDS)
+        page.get_by_role("button", name="Show code").click()
+        expect(page.locator(".llmlab-code")).to_contain_text("policy(['fallback'], attempts=4, timeout_seconds=4)")

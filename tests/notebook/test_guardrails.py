@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from llmlab.evals.detection import detection
-from llmlab.lab.guarded import INSTRUCTION
+from llmlab.lab.obedience import INSTRUCTION
 from llmlab.notebook import guardrails
 from llmlab.notebook.guardrails import Guardrails, Setting, curve_of, everyday, labelled
 from llmlab.notebook.turn import Turn

@@ -202,7 +202,7 @@ CUT_OFF = streamed(events("Yes, y", finish="length"))
         (CUT_OFF, {}, "degraded"),
         (refusal(401), {}, "failed"),
         (good("much too long"), {"guards_out": (LengthGuard(max_characters=3),)}, "blocked"),
-        (good("no JSON"), {"output": int}, "failed"),
+        (good("no JSON"), {"output": int, "reask": 0}, "failed"),
     ],
 )
 def test_only_whole_answers_that_are_as_meant_are_kept(reply: Any, stages: dict[str, Any], status: str) -> None:

@@ -608,3 +608,23 @@ def test_signals_stay_as_they_were() -> None:
     before = signal.getsignal(signal.SIGINT)
     simulate(asyncio.sleep(1))
     assert before is signal.getsignal(signal.SIGINT)
+
+
+def test_a_generator_that_is_dropped_at_the_very_end_is_closed() -> None:
+    closed = []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(1)
+            closed.append(True)
+
+    async def main() -> None:
+        kept = [numbers()]
+        await anext(kept[0])
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, kept.clear)  # dropped when all tasks have ended, as the garbage collector may do
+
+    simulate(main())
+    assert [True] == closed

@@ -468,6 +468,23 @@ def test_an_openai_stream_that_is_left_early_leaks_nothing() -> None:
     assert 1 == simulate(main())
 
 
+def test_a_journal_that_is_bounded_keeps_the_newest_and_counts_the_others() -> None:
+    chaos = Chaos(Script(whole()), LatencySpike(probability=1.0, seconds=0.1))
+    chaos.keeps = 3
+
+    async def main() -> None:
+        async with client(chaos) as openai_client:
+            for number in range(8):
+                with identity.request(f"q{number}"):
+                    await openai_client.chat.completions.create(model="gpt-4o", messages=[])
+
+    simulate(main())
+    assert 3 == chaos.dropped
+    assert [f"q{number}/0" for number in range(3, 8)] == [line.identity for line in chaos.journal]
+    chaos.reset()
+    assert ([], 0) == (chaos.journal, chaos.dropped)
+
+
 def test_closing_closes_the_transport_behind() -> None:
     closed = []
 

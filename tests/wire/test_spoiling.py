@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from llmlab.protocol.clock import simulate
 from llmlab.wire.faults import Break, End, Silence, Spoil
 from llmlab.wire.faults.plan import Step
-from llmlab.wire.spoiling import AsyncSpoiled, SyncSpoiled
+from llmlab.wire.spoiling import Spoiled
 
 REQUEST = httpx2.Request("POST", "https://api.openai.com/v1/chat/completions")
 
@@ -63,7 +63,7 @@ def read(
     over: list[float] = []
 
     async def main() -> tuple[bytes, str, float, int]:
-        stream, got, failed = AsyncSpoiled(Source(chunks, error), spoils, limit, REQUEST, over.append), [], ""
+        stream, got, failed = Spoiled(Source(chunks, error), spoils, limit, REQUEST, over.append), [], ""
         try:
             async for chunk in stream:
                 got.append(chunk)  # noqa: PERF401  # what came before an error stays
@@ -139,7 +139,7 @@ def test_a_failure_behind_passes_and_is_the_end() -> None:
 def test_on_the_real_clock_too(expected: tuple[bytes, str], steps: dict[int, Sequence[Step]], error: Exception | None) -> None:
     got, failed, over = [], "", []
     try:
-        for chunk in SyncSpoiled(Source(EVENTS[:2], error), [Steps(steps)], 0.001, REQUEST, over.append):
+        for chunk in Spoiled(Source(EVENTS[:2], error), [Steps(steps)], 0.001, REQUEST, over.append):
             got.append(chunk)  # noqa: PERF402  # what came before an error stays
     except httpx2.TransportError as failure:
         failed = type(failure).__name__
@@ -149,6 +149,6 @@ def test_on_the_real_clock_too(expected: tuple[bytes, str], steps: dict[int, Seq
 
 def test_closing_closes_what_is_behind_and_says_that_it_is_over() -> None:
     source, over = Source(EVENTS), []
-    SyncSpoiled(source, [], None, REQUEST, over.append).close()
-    simulate(AsyncSpoiled(source, [], None, REQUEST, over.append).aclose())
+    Spoiled(source, [], None, REQUEST, over.append).close()
+    simulate(Spoiled(source, [], None, REQUEST, over.append).aclose())
     assert (2, 2) == (source.closed, len(over))

@@ -6,21 +6,19 @@ import io
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
 
 from llmlab.lab.runs import ANSWERED
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.text import Text
 
 BLUE, VERMILION, BLACK, GRAY, PALE = "#0072B2", "#D55E00", "#000000", "#6B6B6B", "#CFE3F1"
 INK, RUST, RULE = "#222222", "#A84300", "#E3E3E3"
@@ -33,6 +31,8 @@ COLORS = {"in time": BLUE, "slow": VERMILION, "failed": BLACK}
 MARKERS = {"in time": "o", "slow": "^", "failed": "X"}
 GLYPHS = {"in time": "\u25cf", "slow": "\u25b2", "failed": "\u2716"}
 """The markers as text, for keys."""
+DASHED: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3))}
+"""The line of an objective."""
 ON_WHITE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 """The box of a text that stands on lines."""
 WAITS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -47,6 +47,22 @@ _UNIT = re.compile(r"(\d) (s|ms|%)(?![a-z])")
 """A number and its unit stay on one line."""
 
 
+class Plot(Axes):
+    """Axes with a frame on some sides only, the bottom unless they are told otherwise."""
+
+    def __init__(self, *args: Any, sides: Sequence[str] = ("bottom",), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for side, spine in self.spines.items():
+            spine.set(visible=side in sides, color="#9A9A9A")
+        self.tick_params(labelsize=FONT_POINTS, labelcolor=INK, color="#9A9A9A", length=3)
+        for axis in (self.xaxis, self.yaxis):
+            axis.label.set(fontsize=FONT_POINTS, color=INK)
+
+    def say(self, x: float, y: float, words: str, **look: Any) -> None:
+        """Write words at a place."""
+        self.text(x, y, words, **{**plain(), **look})
+
+
 class Picture(Figure):
     """A figure that a notebook shows by itself, with its text 12 pt high on the screen.
 
@@ -59,15 +75,34 @@ class Picture(Figure):
         super().__init__(figsize=(width_inches, height_inches), layout=None)
         FigureCanvasAgg(self)
 
-    def box(self, left: float, bottom: float, width: float, height: float) -> Axes:
-        """Return axes at this place, all in inches from the lower left corner."""
+    def box(self, left: float, bottom: float, width: float, height: float, sides: Sequence[str] = ("bottom",)) -> Plot:
+        """Return axes at this place, all in inches from the lower left corner; `sides` have a frame."""
         across, up = self.get_size_inches()
-        return self.add_axes((left / across, bottom / up, width / across, height / up))
+        plot = Plot(self, (left / across, bottom / up, width / across, height / up), sides=sides)
+        self.add_axes(plot)
+        return plot
 
     def write(self, left: float, bottom: float, words: str, **look: Any) -> Text:
         """Write words at a place in inches from the lower left corner."""
         across, up = self.get_size_inches()
         return self.text(left / across, bottom / up, words, **{**plain(), **look})
+
+    def key(self, left: float, bottom: float, found: Iterable[str], slow_seconds: float, glyphs: Mapping[str, str]) -> None:
+        """Say what the colors of outcomes mean, in one line.
+
+        Args:
+            left: Where the line begins (in inches).
+            bottom: At what height its middle is (in inches).
+            found: Outcomes; "failed" is left out where there is none.
+            slow_seconds: Where the slow ones begin (in seconds).
+            glyphs: Of each outcome.
+        """
+        words = {"in time": f"first word within {slow_seconds:g} s", "slow": "later", "failed": "failed"}
+        for outcome, word in words.items():
+            if outcome != "failed" or outcome in found:
+                self.write(left, bottom, glyphs[outcome], color=COLORS[outcome], fontsize=FONT_POINTS + 2)
+                self.write(left + 0.2, bottom, word)
+                left += 0.2 + width_of(word) + 0.3
 
     def png(self) -> bytes:
         """Return it as PNG, with twice the pixels of its size on the screen."""
@@ -143,34 +178,6 @@ def in_seconds(value: float | None, digits: int = 3) -> str:
 def percent(part: int, whole: int) -> str:
     """Return a share for people, as in "4.4 %"."""
     return f"{100 * part / whole:.1f} %"
-
-
-def key(picture: Picture, left: float, bottom: float, entries: Sequence[tuple[str, str, str]]) -> None:
-    """Say what the colors mean, in one line.
-
-    Args:
-        picture: Where.
-        left: Where the line begins (in inches).
-        bottom: At what height its middle is (in inches).
-        entries: Glyph, color and word of each.
-    """
-    for glyph, color, word in entries:
-        picture.write(left, bottom, glyph, color=color, fontsize=FONT_POINTS + 2)
-        picture.write(left + 0.2, bottom, word)
-        left += 0.2 + width_of(word) + 0.3
-
-
-def outcome_words(slow_seconds: float) -> dict[str, str]:
-    """Return each outcome in words."""
-    return {"in time": f"first word within {slow_seconds:g} s", "slow": "later", "failed": "failed"}
-
-
-def bare(axes: Axes) -> None:
-    """Leave of the frame only the bottom."""
-    for side in ("top", "left", "right"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#9A9A9A")
-    axes.tick_params(labelsize=FONT_POINTS, labelcolor=INK, color="#9A9A9A", length=3)
 
 
 def wait_ticks(low: float, high: float) -> tuple[list[float], list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -13,29 +13,24 @@ from llmlab.evals.statistics import quantile
 from llmlab.lab.pictures.base import (
     BLACK,
     BLUE,
+    DASHED,
     FLOOR_SECONDS,
-    FONT_POINTS,
-    INK,
     LINE_INCHES,
     RULE,
     RUST,
     VERMILION,
     WIDTH_INCHES,
     Picture,
-    bare,
+    Plot,
     bold,
     by_app,
     in_seconds,
     percent,
-    plain,
     wait_ticks,
     waits,
     width_of,
     wrapped,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _LOOKS = (BLUE, "#009E73", "#CC79A7", BLACK, VERMILION)
 _DASHES = ("solid", (0, (6, 2)), (0, (6, 2, 1.5, 2)), (0, (1, 1.2)))
@@ -159,23 +154,20 @@ def _labels(lines: Sequence[_Line], slow_seconds: float) -> tuple[list[tuple[str
     return labels, wide, [LINE_INCHES * (1 + name.count("\n") + len(words)) + 0.14 for name, words in labels]
 
 
-def _frame(axes: Axes, left: float, right: float, top: float, slow_seconds: float, tail: bool) -> None:
+def _frame(axes: Plot, left: float, right: float, top: float, slow_seconds: float, tail: bool) -> None:
     shares = [0.0, 0.5, *(1 - 10.0**-power for power in range(1, 7))] if tail else [0, 0.25, 0.5, 0.75, 1]
     levels = [-math.log10(1 - share) if tail else share for share in shares]
     shown = shares[: bisect.bisect(levels, top)]
     ticks, words = wait_ticks(left, right)
-    axes.set(xscale="log", xlim=(left, right), ylim=(0, top), xticks=ticks, yticks=levels[: len(shown)])
+    axes.set(xscale="log", xlim=(left, right), ylim=(0, top), xlabel="seconds until the first word", ylabel="share of requests")
+    axes.set_xticks(ticks, words)
     axes.set_xticks([], minor=True)
-    axes.set_xticklabels(words)
-    axes.set_yticklabels([f"{100 * share:.6g} %" for share in shown])
-    axes.set_xlabel("seconds until the first word", fontsize=FONT_POINTS, color=INK)
-    axes.set_ylabel("share of requests", fontsize=FONT_POINTS, color=INK)
+    axes.set_yticks(levels[: len(shown)], [f"{100 * share:.6g} %" for share in shown])
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
-    bare(axes)
     axes.axvspan(slow_seconds, right, color="#FBE9DD", linewidth=0, zorder=0)
-    axes.axvline(slow_seconds, color=VERMILION, linewidth=1.0, linestyle=(0, (4, 3)))
-    axes.text(slow_seconds * 0.96, 0.025 * top, f"after {slow_seconds:g} s \u25b8", **{**plain(), "color": RUST}, ha="right", zorder=1)
+    axes.axvline(slow_seconds, **{**DASHED, "color": VERMILION, "linewidth": 1.0})
+    axes.say(slow_seconds * 0.96, 0.025 * top, f"after {slow_seconds:g} s \u25b8", color=RUST, ha="right", zorder=1)
 
 
 def _with_unit(value: float | None) -> str:

@@ -9,16 +9,15 @@ import pandas as pd
 
 from llmlab.lab.pictures.base import (
     BLUE,
+    DASHED,
     GRAY,
     LINE_INCHES,
     WIDTH_INCHES,
     Picture,
-    bare,
     bold,
     by_app,
     missing,
     percent,
-    plain,
     width_of,
     wrapped,
 )
@@ -79,7 +78,7 @@ def price_bar(frame: pd.DataFrame) -> Picture:
     top, across = picture.get_size_inches()[1] - _HEAD_INCHES, (WIDTH_INCHES - left - 0.3) / 2
     for panel, (what, title) in enumerate(_PANELS.items()):
         start = left + panel * (across + 0.2)
-        axes = picture.box(start, foot, across, top - foot)
+        axes = picture.box(start, foot, across, top - foot, sides=("left",))
         known = [(getattr(price, what), getattr(price, f"bought_{what}")) for price in prices]
         words = [_end(number, value, known[0][0], what) for number, (value, _) in enumerate(known)]
         longest = max([value for pair in known for value in pair if value] or [1.0])
@@ -92,14 +91,10 @@ def price_bar(frame: pd.DataFrame) -> Picture:
             ends = max(value or 0.0, bought or 0.0) if value is not None else 0.0
             if value is not None and ends > value:
                 axes.barh(at + size / 2, ends - value, left=value, height=0.24, color="white", edgecolor=BLUE, hatch="/////", linewidth=1.0)
-            axes.text(ends + 0.06 / across * scale, at + size / 2, word, **plain())
+            axes.say(ends + 0.06 / across * scale, at + size / 2, word)
         if known and known[0][0]:
-            axes.axvline(known[0][0], color=GRAY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+            axes.axvline(known[0][0], **{**DASHED, "color": GRAY}, zorder=0)
         axes.set(xlim=(0, scale), ylim=(0, top - foot), xticks=[], yticks=[])
-        bare(axes)
-        axes.spines["bottom"].set_visible(False)
-        axes.spines["left"].set_visible(True)
-        axes.spines["left"].set_color("#9A9A9A")
         picture.write(start, top + 0.22, title)
     at = top
     for price, size in zip(prices, sizes, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from llmlab.errors import BadInput, UnknownName
 from llmlab.lab.pictures.base import (
     BLACK,
     BLUE,
+    DASHED,
     FLOOR_SECONDS,
     GRAY,
     INK,
@@ -20,16 +21,12 @@ from llmlab.lab.pictures.base import (
     RUST,
     VERMILION,
     Picture,
-    bare,
+    Plot,
     by_app,
     in_seconds,
-    plain,
     wait_ticks,
     waits,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 class _Kind(NamedTuple):
@@ -128,13 +125,12 @@ def _kind(before: float, after: float, slow_seconds: float) -> str:
     return "made slower" if after > slow_seconds else "in time in both"
 
 
-def _frame(axes: Axes, low: float, high: float, never: float | None, slow_seconds: float) -> None:
+def _frame(axes: Plot, low: float, high: float, never: float | None, slow_seconds: float) -> None:
     end = never * (high / low) ** 0.04 if never else high
     ticks, words = wait_ticks(low, high)
     if never:
         ticks = [tick for tick in ticks if tick < 0.75 * high]
         ticks, words = [*ticks, never], [*words[: len(ticks)], "never"]
-    bare(axes)
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
         axes.set(**{f"{name}scale": "log", f"{name}lim": (low, end)})
         axis.set_ticks(ticks, labels=words)
@@ -144,8 +140,7 @@ def _frame(axes: Axes, low: float, high: float, never: float | None, slow_second
     axes.axvspan(slow_seconds, end, ymax=math.log(slow_seconds / low) / math.log(end / low), color="#E4EFF7", linewidth=0, zorder=0)
     axes.axhspan(slow_seconds, end, xmax=math.log(slow_seconds / low) / math.log(end / low), color="#FBE9DD", linewidth=0, zorder=0)
     axes.plot([low, high], [low, high], color=INK, linewidth=1.0, zorder=2)
-    dashed: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
-    axes.axvline(slow_seconds, **dashed)
-    axes.axhline(slow_seconds, **dashed)
+    axes.axvline(slow_seconds, **DASHED, zorder=1)
+    axes.axhline(slow_seconds, **DASHED, zorder=1)
     at = low * (end / low) ** 0.15
-    axes.text(at, at, "no change", **plain(), ha="center", rotation=45, bbox=ON_WHITE, zorder=5)
+    axes.say(at, at, "no change", ha="center", rotation=45, bbox=ON_WHITE, zorder=5)

@@ -11,20 +11,16 @@ from matplotlib.collections import PolyCollection
 from llmlab.evals.statistics import quantile
 from llmlab.lab.pictures.base import (
     COLORS,
+    DASHED,
     GRAY,
-    INK,
     LINE_INCHES,
     WIDTH_INCHES,
     Picture,
-    bare,
     bold,
     by_app,
     in_seconds,
-    key,
-    outcome_words,
     outcomes,
     percent,
-    plain,
     waits,
     width_of,
     wrapped,
@@ -82,15 +78,13 @@ def storm_strip(frame: pd.DataFrame, slow_seconds: float = 4.0, *, width_inches:
         places = [place[one] for one in zip(part["case"], part["repetition"], strict=True)]
         axes.add_collection(_columns(places, waits(part), found, clip, wide / len(keys)))
         axes.set(xlim=(-0.6, len(keys) - 0.4), ylim=(0, math.sqrt(clip)), xticks=[], yticks=[])
-        axes.axhline(math.sqrt(slow_seconds), color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-        bare(axes)
-        beside = {**plain(), "transform": axes.transAxes}
-        axes.text(-0.1 / wide, 0.5, names[app], **{**beside, **bold()}, ha="right", linespacing=1.05)
+        axes.axhline(math.sqrt(slow_seconds), **DASHED)
+        axes.say(-0.1 / wide, 0.5, names[app], transform=axes.transAxes, **bold(), ha="right", linespacing=1.05)
         for level, word in enumerate(shares[app]):
-            axes.text(1 + 0.1 / wide, math.sqrt(slow_seconds / clip) - LINE_INCHES * 1.2 / (row - 0.19) * level, word, **beside)
-    present = {"in time", "slow"}.union(*(found for _, _, found in apps))
-    entries = [("\u25a0", COLORS[outcome], word) for outcome, word in outcome_words(slow_seconds).items() if outcome in present]
-    key(picture, left, picture.get_size_inches()[1] - 0.2, entries)
+            height = math.sqrt(slow_seconds / clip) - LINE_INCHES * 1.2 / (row - 0.19) * level
+            axes.say(1 + 0.1 / wide, height, word, transform=axes.transAxes)
+    every = [outcome for _, _, found in apps for outcome in found]
+    picture.key(left, picture.get_size_inches()[1] - 0.2, every, slow_seconds, dict.fromkeys(COLORS, "\u25a0"))
     count = f"{len(keys)} request{'' if len(keys) == 1 else 's'}"
     words = f"{count}, the same in every row; height: wait for the first word" if keys else "no requests"
     picture.write(min(left, width_inches - width_of(words) - 0.1), 0.2, words, color=GRAY)

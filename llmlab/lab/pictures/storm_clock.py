@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from llmlab.lab.pictures.base import BLACK, BLUE, FONT_POINTS, GRAY, INK, RUST, VERMILION, Picture, bare, bold, plain, width_of
+from llmlab.lab.pictures.base import BLACK, BLUE, DASHED, FONT_POINTS, GRAY, INK, RUST, VERMILION, Picture, Plot, bold, width_of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from llmlab.lab.storm_run import StormRun
 
 _SHADE = "#F6E7DC"
@@ -70,13 +68,12 @@ def storm_clock(run: StormRun, window_seconds: float = 5.0) -> Picture:
         if run.storm.brown_out:
             axes.axvspan(run.storm.brown_out.start_seconds, run.storm.ends_at, color=_SHADE, linewidth=0, zorder=0)
         axes.set_xlim(0, run.storm.seconds)
-        bare(axes)
         axes.tick_params(axis="x", labelbottom=axes is strips[-1])
     rates, goodput, breaker = strips
     _rates(rates, frame, wide)
     _goodput(goodput, frame, run.storm.objective_seconds, wide)
     _breaker(breaker, run, wide)
-    breaker.set_xlabel("seconds on the storm's clock (brown-out shaded)", fontsize=FONT_POINTS, color=INK)
+    breaker.set_xlabel("seconds on the storm's clock (brown-out shaded)")
     picture.write(0.1, picture.get_size_inches()[1] - 0.2, _title(run), **bold())
     return picture
 
@@ -93,7 +90,7 @@ def phase_portrait(runs: Sequence[StormRun], window_seconds: float = 5.0) -> Pic
     """
     picture = Picture(3.6)
     right = 0.2 + max(width_of(run.name or "policy", FONT_POINTS + 1, "bold") for run in runs)
-    axes = picture.box(0.95, 0.62, picture.get_size_inches()[0] - 0.95 - right - 0.1, 2.72)
+    axes = picture.box(0.95, 0.62, picture.get_size_inches()[0] - 0.95 - right - 0.1, 2.72, sides=("bottom", "left"))
     ends: list[tuple[float, str, str]] = []
     peaks: list[float] = []
     for number, run in enumerate(runs):
@@ -109,23 +106,18 @@ def phase_portrait(runs: Sequence[StormRun], window_seconds: float = 5.0) -> Pic
         ends.append((upward[-1], run.name or "policy", color))
     top = max([4.0, *peaks]) * 1.06
     ticks = [tick for tick in (0, 10, 100, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000) if math.sqrt(tick) <= top]
-    axes.set(ylim=(-0.02 * top, top), yticks=[math.sqrt(tick) for tick in ticks])
-    axes.set_yticklabels([f"{tick:,}" for tick in ticks])
-    axes.set_xlim(0, None)
-    bare(axes)
-    axes.spines["left"].set(visible=True, color="#9A9A9A")
-    axes.set_xlabel("attempts a second, main model", fontsize=FONT_POINTS, color=INK)
-    axes.set_ylabel("attempts that wait (root scale)", fontsize=FONT_POINTS, color=INK)
+    axes.set_yticks([math.sqrt(tick) for tick in ticks], [f"{tick:,}" for tick in ticks])
+    axes.set(xlim=(0, None), ylim=(-0.02 * top, top))
+    axes.set(xlabel="attempts a second, main model", ylabel="attempts that wait (root scale)")
     low = -1.0
     for height, name, color in sorted(ends):
         at = max(height / top, low + 0.085)  # names that would stand on each other are moved apart
         low = at
-        look = {**plain(), **bold(), "color": RUST if color == VERMILION else color}
-        axes.text(1.02, at, name, transform=axes.transAxes, **look)
+        axes.say(1.02, at, name, transform=axes.transAxes, color=RUST if color == VERMILION else color, **bold())
     return picture
 
 
-def _rates(axes: Axes, frame: pd.DataFrame, wide: float) -> None:
+def _rates(axes: Plot, frame: pd.DataFrame, wide: float) -> None:
     """Draw offered load, attempts and capacity, each with its name at its end."""
     top = max(1.0, *frame["attempts"], *frame["capacity"], *frame["offered"]) * 1.1
     edges = [*frame["start"], frame["end"].iloc[-1]]
@@ -142,22 +134,21 @@ def _rates(axes: Axes, frame: pd.DataFrame, wide: float) -> None:
         placed.append((low, f"{word} {last[column]:.0f}/s", color))
     over = max(0.0, low - 1.0)
     for at, words, color in placed:
-        axes.text(1 + 0.08 / wide, at - over, words, transform=axes.transAxes, **{**plain(), "color": color})
-    axes.text(-0.08 / wide, 0.5, "rates", transform=axes.transAxes, **plain(), ha="right")
+        _beside(axes, wide, at - over, words, color=color)
+    axes.say(-0.08 / wide, 0.5, "rates", transform=axes.transAxes, ha="right")
 
 
-def _goodput(axes: Axes, frame: pd.DataFrame, objective: float, wide: float) -> None:
+def _goodput(axes: Plot, frame: pd.DataFrame, objective: float, wide: float) -> None:
     edges = [*frame["start"], frame["end"].iloc[-1]]
     axes.stairs(frame["goodput"], edges, color=BLUE, fill=True, alpha=0.35, linewidth=0)
     axes.stairs(frame["goodput"], edges, color=BLUE, linewidth=1.4, baseline=None)
-    axes.axhline(0.95, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.set(ylim=(0, 1.08), yticks=[0, 0.95])
-    axes.set_yticklabels(["0", "95 %"])
-    words = f"answered\nwithin {objective:g} s"
-    axes.text(1 + 0.08 / wide, 0.55, words, transform=axes.transAxes, **{**plain(), "color": BLUE}, linespacing=1.1)
+    axes.axhline(0.95, **DASHED)
+    axes.set_yticks([0, 0.95], ["0", "95 %"])
+    axes.set_ylim(0, 1.08)
+    _beside(axes, wide, 0.55, f"answered\nwithin {objective:g} s", color=BLUE, linespacing=1.1)
 
 
-def _breaker(axes: Axes, run: StormRun, wide: float) -> None:
+def _breaker(axes: Plot, run: StormRun, wide: float) -> None:
     """Draw the breaker's states, as long as each lasted."""
     changes = [(0.0, "closed"), *((at, state) for at, state in run.changes if at < run.storm.seconds), (run.storm.seconds, "")]
     for (start, state), (end, _) in pairwise(changes):
@@ -169,8 +160,13 @@ def _breaker(axes: Axes, run: StormRun, wide: float) -> None:
     word = "never opened" if first is None else "black: open"
     if not run.breaks:
         word = "none"
-    axes.text(1 + 0.08 / wide, 0.5, word, transform=axes.transAxes, **plain())
-    axes.text(-0.08 / wide, 0.5, "breaker", transform=axes.transAxes, **plain(), ha="right")
+    _beside(axes, wide, 0.5, word)
+    axes.say(-0.08 / wide, 0.5, "breaker", transform=axes.transAxes, ha="right")
+
+
+def _beside(axes: Plot, wide: float, height: float, words: str, **look: Any) -> None:
+    """Write words to the right of axes that are so `wide` (in inches), at a share of their height."""
+    axes.say(1 + 0.08 / wide, height, words, transform=axes.transAxes, **look)
 
 
 def _title(run: StormRun) -> str:

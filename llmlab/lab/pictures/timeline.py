@@ -11,21 +11,16 @@ import pandas as pd
 from llmlab.errors import BadInput
 from llmlab.lab.pictures.base import (
     COLORS,
-    FONT_POINTS,
+    DASHED,
     GLYPHS,
     GRAY,
-    INK,
     LINE_INCHES,
     MARKERS,
     WIDTH_INCHES,
     Picture,
-    bare,
     bold,
     by_app,
-    key,
-    outcome_words,
     outcomes,
-    plain,
     waits,
     wrapped,
 )
@@ -97,34 +92,26 @@ def timeline(frame: pd.DataFrame, slow_seconds: float = 4.0) -> Picture:
         for outcome in COLORS:
             here = [(x, y) for x, y, one in zip(at[part.index], heights, found, strict=True) if one == outcome]
             size = (9 if len(part) > _SMALL_BEYOND else 20) if outcome == "in time" else 36
-            look: dict[str, Any] = {
-                "marker": MARKERS[outcome],
-                "color": COLORS[outcome],
-                "linewidths": 0,
-                "clip_on": False,
-                "label": outcome,
-            }
-            dots.scatter([x for x, _ in here], [y for _, y in here], s=size, zorder=3 + (size == 36), **look)
+            look: dict[str, Any] = {"marker": MARKERS[outcome], "color": COLORS[outcome], "linewidths": 0, "clip_on": False}
+            dots.scatter([x for x, _ in here], [y for _, y in here], s=size, zorder=3 + (size == 36), label=outcome, **look)
         dots.set(ylim=(0, math.sqrt(clip)), yticks=[0, math.sqrt(slow_seconds), math.sqrt(clip)])
         dots.set_yticklabels(["0", f"{slow_seconds:g} s", f"{clip:g} s"])
-        dots.axhline(math.sqrt(slow_seconds), color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        dots.axhline(math.sqrt(slow_seconds), **DASHED)
         band.fill_between(moments, flying, step="post", color="#BDBDBD", linewidth=0)
         band.set(ylim=(0, most * 1.05), yticks=[])
         picture.write(left - 0.62, up + row / 2, names[app], **bold(), ha="right", linespacing=1.05)
         words = f"at most\n{max(flying)} in flight"
-        band.text(1 + 0.08 / across, 0.5, words, transform=band.transAxes, **{**plain(), "color": GRAY}, linespacing=1.1)
+        band.say(1 + 0.08 / across, 0.5, words, transform=band.transAxes, color=GRAY, linespacing=1.1)
         for axes in (dots, band):
             axes.set_xlim(-0.01 * end, end * 1.01)
-            bare(axes)
             axes.tick_params(axis="x", labelbottom=number == len(apps) and axes is band, length=3 if axes is band else 0)
         up -= _BAND_INCHES + _GAP_INCHES
     if apps:
-        band.set_xlabel(f"when it was {what} (seconds on the run's clock)", fontsize=FONT_POINTS, color=INK)
+        band.set_xlabel(f"when it was {what} (seconds on the run's clock)")
     else:
         picture.write(left, up - 0.3, "no requests")
-    present = {outcome for _, _, found, _ in apps for outcome in found} | {"in time", "slow"}
-    entries = [(GLYPHS[outcome], COLORS[outcome], word) for outcome, word in outcome_words(slow_seconds).items() if outcome in present]
-    key(picture, left, picture.get_size_inches()[1] - 0.18, entries)
+    every = [outcome for _, _, found, _ in apps for outcome in found]
+    picture.key(left, picture.get_size_inches()[1] - 0.18, every, slow_seconds, GLYPHS)
     return picture
 
 

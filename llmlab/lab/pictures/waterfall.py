@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.patches import Rectangle
 
 from llmlab.lab.pictures.base import (
     BLUE,
-    FONT_POINTS,
     GRAY,
     INK,
     ON_WHITE,
@@ -20,15 +19,11 @@ from llmlab.lab.pictures.base import (
     VERMILION,
     WIDTH_INCHES,
     Picture,
-    bare,
+    Plot,
     bold,
     missing,
-    plain,
     width_of,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _ROW_INCHES = 0.27
 _HEAD_INCHES, _GAP_INCHES, _FOOT_INCHES, _MARGIN = 0.54, 0.1, 0.55, 0.08
@@ -74,9 +69,8 @@ def waterfall(traces: Mapping[str, pd.DataFrame]) -> Picture:
         axes.set(xlim=(0, axis.right), ylim=(len(rows) - 0.5, -0.5), yticks=[])
         axes.grid(axis="x", color=RULE, linewidth=0.8)
         axes.set_axisbelow(True)
-        bare(axes)
         if number == len(parts):
-            axes.set_xlabel("seconds since the question came in", fontsize=FONT_POINTS, color=INK)
+            axes.set_xlabel("seconds since the question came in")
         else:
             axes.tick_params(length=0, labelbottom=False)
         commit = _commit(rows)
@@ -135,15 +129,15 @@ def _commit(parts: Sequence[Mapping[str, Any]]) -> float | None:
     return min(seen, key=lambda part: part["lost"])["first_content"] if seen else None
 
 
-def _bar(axes: Axes, number: int, part: Mapping[str, Any], axis: _Axis, commit: float | None) -> None:
+def _bar(axes: Plot, number: int, part: Mapping[str, Any], axis: _Axis, commit: float | None) -> None:
     start, end, first = part["start"], part["end"], part["first_content"]
     space = 0.015 * axis.longest
-    look: dict[str, Any] = {**plain(), "zorder": 6, "bbox": ON_WHITE}
+    look: dict[str, Any] = {"zorder": 6, "bbox": ON_WHITE}
     if part["kind"] == "stage":
         _box(axes, number, start, max(end - start, axis.longest * 0.005), GRAY, GRAY, "")
         words = f"{end - start:.2f} s"
         crossed = commit is not None and end <= commit < end + axis.seconds(words)  # the number would hide a piece of the commit point
-        axes.text((commit if commit is not None and crossed else end) + space, number, words, **{**look, "color": GRAY})
+        axes.say((commit if commit is not None and crossed else end) + space, number, words, **look, color=GRAY)
         return
     if part["lost"]:
         _box(axes, number, start, end - start, "white", VERMILION, "/////")
@@ -154,9 +148,9 @@ def _bar(axes: Axes, number: int, part: Mapping[str, Any], axis: _Axis, commit: 
     if not missing(first):
         axes.plot([first], [number], marker="D", markersize=6, color="white", markeredgecolor=INK, zorder=5)
     fits = end + axis.seconds(part["outcome"]) < axis.right
-    axes.text(end + (space if fits else -space), number, part["outcome"], **look, ha="left" if fits else "right")
+    axes.say(end + (space if fits else -space), number, part["outcome"], **look, ha="left" if fits else "right")
 
 
-def _box(axes: Axes, number: int, start: float, seconds: float, face: str, edge: str, hatch: str) -> None:
+def _box(axes: Plot, number: int, start: float, seconds: float, face: str, edge: str, hatch: str) -> None:
     look: dict[str, Any] = {"facecolor": face, "edgecolor": edge, "hatch": hatch or None, "linewidth": 1.0, "zorder": 3}
     axes.add_patch(Rectangle((start, number - 0.34), seconds, 0.68, **look))

@@ -3,8 +3,10 @@
 A guard is anything with `check(text, role)`. What else it may have is read where it is there:
 
 - `action`: "allow" notes a finding in the trace, and that is all; "flag" tells the caller too; "redact" puts a placeholder in its place;
-  "block" stops the question, leaves the document out, or withholds the answer. Without one a guard blocks.
-- `on_error`: "open" lets a text pass that the guard could not look at; "closed" treats it as blocked. Without one it is closed.
+  "block" stops the question, leaves the document out, or withholds the answer; "abstain", of an answer, says that there is none. Without
+  an action a guard blocks.
+- `on_error`: "open" lets a text pass that the guard could not look at; "closed" lets nothing pass, and the answer has failed. Without one
+  it is closed.
 - `roles`: which texts it looks at. Without it, all.
 - `open_from(text)`, for an answer that is still coming: see `Streaming`. The answer of a guard without it is held until its end.
 - `judge(text, role, ask)`: a coroutine instead of `check`, for what must ask a model: see `llmlab.pipeline.guardrails.judge`.
@@ -52,7 +54,8 @@ class Streaming(Guard, Protocol):
        there are those of `check(text)`, spans included.
     2. It holds back little: `open_from(text) >= len(text) - HELD_CHARACTERS`. No pattern is longer than that; what goes on and on (a
        number of 500 digits) is found, or let pass, by its beginning.
-    3. It looks back little: what starts at p or later depends on nothing before p - CONTEXT_CHARACTERS.
+    3. It looks back little: what starts at p or later depends on nothing before p - CONTEXT_CHARACTERS, or before p - `looks_back` where it
+       has such an attribute. That saves it work: it is shown no more than it needs.
     """
 
     def open_from(self, text: str) -> int:

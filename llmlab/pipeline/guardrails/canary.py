@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from itertools import count
+from typing import ClassVar
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
@@ -27,6 +28,8 @@ class CanaryGuard(RuleGuard):
     canary: str = field(repr=False)
     """The token, as `Prompt.canary_of` gives it."""
     roles: tuple[str, ...] = ("assistant",)
+
+    looks_back: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -61,13 +61,23 @@ class _Coding(NamedTuple):
     read: Callable[[re.Match[str]], str]
 
 
+# Letters of ASCII are bytes from 20 to 7f, and so the signs can be rare, and a payload in hex starts with a digit.
 _CODINGS = (
-    _Coding("binary", ("01",), re.compile(r"(?<![01])[01]{8}(?:\s?[01]{8}){5,}(?![01])"), _binary),
-    # A text in ASCII starts with a byte from 20 to 7f, so this starts at a digit, which is rare in prose.
-    _Coding("hex", ("",), re.compile(r"(?<![0-9a-fA-F])[2-7][0-9a-fA-F](?:[\s:,]{0,2}(?:0x|\\x)?[0-9a-fA-F]{2}){9,}(?![0-9a-fA-F])"), _hex),
+    _Coding("binary", ("0010", "0100", "0101", "0110", "0111"), re.compile(r"(?<![01])[01]{8}(?:\s?[01]{8}){5,}(?![01])"), _binary),
+    _Coding(
+        "hex",
+        tuple("234567"),
+        re.compile(r"[2-7](?<![0-9a-fA-F].)[0-9a-fA-F](?:[\s:,]{0,2}(?:0x|\\x)?[0-9a-fA-F]{2}){9,}(?![0-9a-fA-F])"),
+        _hex,
+    ),
     _Coding("base64", ("",), re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"), _base64),
     _Coding("escapes", ("\\u", "&#x"), re.compile(r"(?:(?:\\u|&#x)[0-9a-fA-F]{2,4};?){6,}"), _escapes),
-    _Coding("percent", ("%",), re.compile(r"(?<![\w%.~+-])(?:[\w.~+-]{0,24}%[0-9a-fA-F]{2}){3,}[\w.~+-]{0,24}"), _percent),
+    _Coding(
+        "percent",
+        ("%2", "%3", "%4", "%5", "%6", "%7"),
+        re.compile(r"(?<![\w%.~+-])(?:[\w.~+-]{0,24}%[0-9a-fA-F]{2}){3,}[\w.~+-]{0,24}"),
+        _percent,
+    ),
 )
 
 _LINES: tuple[tuple[str, tuple[str, ...], Callable[[str], str]], ...] = (

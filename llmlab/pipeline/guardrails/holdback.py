@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmlab.pipeline.answer import moved
+from llmlab.pipeline.answer import Finding, moved
 from llmlab.pipeline.guardrails.base import CONTEXT_CHARACTERS, Streaming
 from llmlab.pipeline.guardrails.redaction import masked
-from llmlab.pipeline.guardrails.verdict import Verdict, action_of
+from llmlab.pipeline.guardrails.verdict import STOPS, Verdict, action_of
 
 
 class HoldBack:
@@ -28,7 +28,7 @@ class HoldBack:
         self.verdict = Verdict(where, looked=bool(guards))
         self.most_held = 0
         """The most that was held at once (in characters)."""
-        self._guards = list(guards)
+        self._guards = [(guard, int(getattr(guard, "looks_back", CONTEXT_CHARACTERS))) for guard in guards]
         self._text = ""
         """What was released last, as context, and what is held."""
         self._offset = 0
@@ -56,27 +56,33 @@ class HoldBack:
 
     def _release(self, *, final: bool) -> str:
         text, held = self._text, self._held
-        upto, found = len(text), []
+        upto, found, views = len(text), [], []
         try:
-            for guard in self._guards if not final else ():
-                upto = min(upto, max(guard.open_from(text), held))
-            for guard in self._guards if upto > held else ():
-                found += [(guard, one) for one in guard.check(text, role="assistant") if held <= one.start < upto]
+            for guard, looks_back in self._guards:
+                begin = max(0, held - looks_back)
+                views.append((begin, text[begin:]))
+                if not final:
+                    upto = min(upto, max(held, begin + guard.open_from(views[-1][1])))
+            for (guard, _), (begin, view) in zip(self._guards, views, strict=True) if upto > held else ():
+                ours = (moved(one, begin) for one in guard.check(view, role="assistant"))
+                found += [(guard, one) for one in ours if held <= one.start < upto]
         except Exception as error:
-            self._guards.remove(guard)
+            self._guards = [pair for pair in self._guards if pair[0] is not guard]
             self.verdict.crashed(guard, error)
             return "" if self.stopped else self._release(final=final)
         if upto == held:
             self.most_held = max(self.most_held, len(text) - held)
             return ""
-        while crossing := [one.start for _, one in found if one.start < upto < one.end]:
-            upto = min(crossing)
-        found = sorted((pair for pair in found if pair[1].start < upto), key=lambda pair: pair[1].start)
-        bad = next((one.start for guard, one in found if action_of(guard) == "block"), upto)
-        found = [pair for pair in found if pair[1].start <= bad]
-        self.verdict.add([(guard, moved(one, self._offset)) for guard, one in found])
-        hidden = [moved(one._replace(end=min(one.end, bad)), -held) for guard, one in found if action_of(guard) == "redact"]
+        bad, hidden = upto, list[Finding]()
+        if found:
+            while crossing := [one.start for _, one in found if one.start < upto < one.end]:
+                upto = min(crossing)
+            found = sorted((pair for pair in found if pair[1].start < upto), key=lambda pair: pair[1].start)
+            bad = next((one.start for guard, one in found if action_of(guard) in STOPS), upto)
+            found = [pair for pair in found if pair[1].start <= bad]
+            self.verdict.add([(guard, moved(one, self._offset)) for guard, one in found])
+            hidden = [moved(one._replace(end=min(one.end, bad)), -held) for guard, one in found if action_of(guard) == "redact"]
         keep = max(0, upto - CONTEXT_CHARACTERS)
         self.most_held = max(self.most_held, len(text) - upto)
         self._text, self._offset, self._held = text[keep:], self._offset + keep, upto - keep
-        return masked(text[held:bad], hidden)
+        return masked(text[held:bad], hidden) if hidden else text[held:bad]

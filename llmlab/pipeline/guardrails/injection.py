@@ -7,22 +7,19 @@ however often it fires. The weights were set by hand.
 Whose text it is matters. A task or a question is what users are for, and suspicious inside a document; so a rule has a weight for questions
 and one for documents. In a document the evidence of a task grows where it stands apart: it shares no word with the rest (`_FOREIGN`), or it
 has a line or the whole document to itself (`_ALONE`).
-
-Notebook: 02_guardrails.ipynb
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
@@ -53,117 +50,6 @@ _WORD = re.compile("[a-z]{2,}")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[\n|]|$")
 _LONGEST = 400
 """Where a sentence ends that does not end (in characters)."""
-_COMMON = frozenset(
-    [
-        "about",
-        "after",
-        "also",
-        "another",
-        "anything",
-        "because",
-        "been",
-        "before",
-        "being",
-        "best",
-        "between",
-        "both",
-        "came",
-        "can't",
-        "come",
-        "could",
-        "days",
-        "does",
-        "doing",
-        "done",
-        "each",
-        "even",
-        "every",
-        "everything",
-        "find",
-        "from",
-        "full",
-        "give",
-        "good",
-        "have",
-        "having",
-        "help",
-        "here",
-        "into",
-        "just",
-        "know",
-        "last",
-        "like",
-        "list",
-        "make",
-        "many",
-        "more",
-        "most",
-        "much",
-        "must",
-        "need",
-        "next",
-        "only",
-        "other",
-        "over",
-        "please",
-        "provide",
-        "recent",
-        "same",
-        "short",
-        "should",
-        "show",
-        "some",
-        "such",
-        "tell",
-        "than",
-        "thank",
-        "thanks",
-        "that",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "thing",
-        "things",
-        "think",
-        "this",
-        "those",
-        "through",
-        "time",
-        "used",
-        "using",
-        "very",
-        "want",
-        "ways",
-        "week",
-        "well",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "will",
-        "with",
-        "without",
-        "work",
-        "would",
-        "write",
-        "year",
-        "years",
-        "you're",
-        "your",
-        "reply",
-        "response",
-        "answer",
-        "output",
-        "message",
-        "following",
-    ]
-)
-"""Words that say nothing of a topic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,67 +100,100 @@ class Hit(NamedTuple):
 
 
 @cache
+def _file() -> dict[str, Any]:
+    return tomllib.loads(resources.files("llmlab.data").joinpath("guardrails", "injection.toml").read_text(encoding="utf-8"))
+
+
+@cache
 def rules() -> tuple[Rule, ...]:
     """Return the rules, in the order of their file."""
-    raw = tomllib.loads(resources.files("llmlab.data").joinpath("guardrails", "injection.toml").read_text(encoding="utf-8"))
-    macros: dict[str, str] = raw["words"]
-    return tuple(_rule(macros, **row) for row in raw["rule"])
+    return tuple(_rule(_file()["words"], **row) for row in _file()["rule"])
 
 
-def _rule(
-    macros: dict[str, str],
-    *,
-    id: str,
-    pattern: str,
-    words: str = "",
-    starts: str = "",
-    needs: Sequence[str] = (),
-    source: bool = False,
-    **row: object,
-) -> Rule:  # noqa: A002
-    def expand(match: re.Match[str]) -> str:
-        return f"(?:{macros[match[1]]})"
+@cache
+def _common() -> frozenset[str]:
+    """Return words that say nothing of a topic."""
+    return frozenset(_file()["common"].split())
 
-    for _ in range(3):
-        pattern, words, starts = (re.sub("<([A-Z]+)>", expand, part) for part in (pattern, words, starts))
+
+def _rule(macros: dict[str, str], *, id: str, pattern: str, **row: Any) -> Rule:  # noqa: A002
+    def expand(text: str) -> str:
+        for _ in range(3):
+            text = re.sub("<([A-Z]+)>", lambda macro: f"(?:{macros[macro[1]]})", text)
+        return text
+
+    words, source = expand(row.pop("words", "") or row.get("starts", "")), row.pop("source", False)
+    pattern = expand(pattern)
     if not source:
         pattern = re.sub("[^\0-\x7f]", lambda char: letters(char[0]), pattern).replace(" ", r"\s")
-    fields: dict[str, object] = {"kind": id.partition(".")[0], "document": row["weight"], "sentence": False} | row
-    needs = tuple(letters(need) for need in needs)
-    fields |= {"words": frozenset(_WORD.findall(words or starts)), "needs": needs, "starts": bool(starts), "source": source}
-    return Rule(id=id, pattern=re.compile(pattern), **fields)  # type: ignore[arg-type]
+    return Rule(
+        id=id,
+        kind=id.partition(".")[0],
+        pattern=re.compile(pattern),
+        words=frozenset(_WORD.findall(words)),
+        needs=tuple(letters(need) for need in row.pop("needs", ())),
+        starts=bool(row.pop("starts", "")),
+        source=source,
+        sentence=row.pop("sentence", False),
+        document=row.pop("document", row["weight"]),
+        **row,
+    )
 
 
 class _Index(NamedTuple):
     """What wakes a rule (by its number)."""
 
+    starts: dict[str, tuple[int, ...]]
+    """The rules whose match may start with that word."""
     words: dict[str, tuple[int, ...]]
     needs: dict[str, tuple[int, ...]]
-    sources: tuple[int, ...]
-    """The rules that run on the source."""
+    source: tuple[int, ...]
 
 
 @cache
-def _index() -> _Index:
-    words: dict[str, tuple[int, ...]] = {}
-    needs: dict[str, tuple[int, ...]] = {}
+def _index(role: str) -> _Index:
+    """Return the index of the rules that have a weight for texts of that role."""
+    index = _Index({}, {}, {}, tuple(number for number, rule in enumerate(rules()) if rule.source))
     for number, rule in enumerate(rules()):
-        for index, keys in ((words, sorted(rule.words)), (needs, rule.needs)):
-            for key in keys:
-                index[key] = (*index.get(key, ()), number)
-    return _Index(words, needs, tuple(number for number, rule in enumerate(rules()) if rule.source))
+        if rule.evidence(role):
+            for wakes, keys in ((index.starts if rule.starts else index.words, sorted(rule.words)), (index.needs, rule.needs)):
+                for key in keys:
+                    wakes[key] = (*wakes.get(key, ()), number)
+    return index
 
 
-def _awake(plain: Normalised, words: list[str]) -> list[int]:
-    """Return the numbers of the rules that are worth trying."""
-    index = _index()
-    awake = set(index.sources if plain.hides else ())
-    for word in index.words.keys() & set(words):
-        awake.update(index.words[word])
+def _matches(text: str, plain: Normalised, words: Iterable[str], role: str) -> Iterator[tuple[Rule, re.Match[str]]]:
+    """Yield the matches of every rule, rule by rule; `words` are those of the normalized text."""
+    index, found = _index(role), dict[int, list[re.Match[str]]]()
+    awake = set(index.source if plain.hides else ())
+    for word in words:
+        if word in index.words:
+            awake.update(index.words[word])
+        if word in index.starts:
+            for place in _places(word, plain.text):
+                for number in index.starts[word]:
+                    if match := rules()[number].pattern.match(plain.text, place):
+                        found.setdefault(number, []).append(match)
     for need, numbers in index.needs.items():
         if need in plain.text:
             awake.update(numbers)
-    return sorted(awake)
+    for number in awake:
+        found[number] = list(rules()[number].pattern.finditer(text if rules()[number].source else plain.text))
+    for number in sorted(found):
+        last = 0
+        for match in sorted(found[number], key=re.Match.start):
+            if match.start() >= last:
+                yield rules()[number], match
+                last = match.end()
+
+
+def _places(word: str, text: str) -> Iterator[int]:
+    """Yield where words start with `word` in `text`."""
+    place = text.find(word)
+    while place >= 0:
+        if not place or not "a" <= text[place - 1] <= "z":
+            yield place
+        place = text.find(word, place + len(word))
 
 
 def hits(text: str, role: str = "user", *, depth: int = DEPTH) -> list[Hit]:
@@ -288,59 +207,32 @@ def _hits(text: str, role: str, depth: int) -> tuple[Normalised, list[Hit]]:
     plain = normalise(text)
     words = _WORD.findall(plain.text)
     found, counts = [], Counter[str]()
-    places: dict[str, list[int]] = dict.fromkeys(words, [])
-    for number in _awake(plain, words):
-        rule = rules()[number]
-        weight = rule.evidence(role)
-        if not weight:
-            continue
-        for match in _starting(rule, plain.text, places) if rule.starts else rule.pattern.finditer(text if rule.source else plain.text):
-            start, end = match.span()
-            evidence = weight
-            if rule.sentence and role == "document":
-                counts = counts or Counter(words)
-                evidence, end = _in_context(weight, plain.text, start, end, counts)
-            found.append(Hit(rule.id, rule.kind, evidence, start, end, rule.reason, rule.source))
+    for rule, match in _matches(text, plain, dict.fromkeys(words), role):
+        evidence, (start, end) = rule.evidence(role), match.span()
+        if rule.sentence and role == "document":
+            counts = counts or Counter(words)
+            evidence, end = _in_context(evidence, plain.text, start, end, counts)
+        found.append(Hit(rule.id, rule.kind, evidence, start, end, rule.reason, rule.source))
     if depth:
         found += _decoded(text, role, depth)
     return plain, found
 
 
-def _starting(rule: Rule, text: str, places: dict[str, list[int]]) -> Iterator[re.Match[str]]:
-    """Yield the matches of a rule at its words; `places` remembers where they stand."""
-    last = 0
-    for place in sorted(itertools.chain.from_iterable(_find(word, text, places) for word in places.keys() & rule.words)):
-        if place >= last and (match := rule.pattern.match(text, place)):
-            yield match
-            last = match.end()
-
-
-def _find(word: str, text: str, places: dict[str, list[int]]) -> list[int]:
-    if not places[word]:
-        found, at = [], text.find(word)
-        while at >= 0:
-            if not at or not "a" <= text[at - 1] <= "z":
-                found.append(at)
-            at = text.find(word, at + len(word))
-        places[word] = found
-    return places[word]
-
-
 def _placed(plain: Normalised, found: list[Hit]) -> list[Hit]:
     """Return the hits with offsets in the text as it was sent, in its order."""
-    placed = [
-        hit if hit.placed else hit._replace(**dict(zip(("start", "end"), plain.span(hit.start, hit.end), strict=True)), placed=True)
-        for hit in found
-    ]
+    placed = []
+    for hit in found:
+        start, end = (hit.start, hit.end) if hit.placed else plain.span(hit.start, hit.end)
+        placed.append(hit._replace(start=start, end=end, placed=True))
     return sorted(placed, key=lambda hit: (hit.start, hit.end, hit.rule))
 
 
 def _in_context(weight: float, text: str, start: int, end: int, counts: Counter[str]) -> tuple[float, int]:
-    """Return the evidence of the task that starts at `start`, and where its sentence ends (in the normalized text)."""
-    stop = _SENTENCE_END.search(text, end, start + _LONGEST)
+    """Return the evidence of the task in `text[start:end]`, of `weight` by itself, and where its sentence ends."""
+    stop = _SENTENCE_END.search(text, end - 1, start + _LONGEST)
     end = max(end, min(start + _LONGEST, len(text))) if stop is None else stop.start() if stop[0] in {"\n", "|"} else stop.end()
     own = Counter(_WORD.findall(text, start, end))
-    topic = [word for word in own if len(word) > 3 and word not in _COMMON]
+    topic = [word for word in own if len(word) > 3 and word not in _common()]
     if topic and not any(counts[form] > own[form] for word in topic for form in (word, f"{word}s", word.removesuffix("s"))):
         weight = 1 - (1 - weight) * (1 - _FOREIGN)
     before, after = text[max(0, start - 2) : start].rstrip(" ")[-1:], text[end : end + 2].lstrip(" ")[:1]
@@ -386,7 +278,8 @@ class InjectionGuard(RuleGuard):
         super().__post_init__()
         if isinstance(self.threshold, bool) or not isinstance(self.threshold, int | float) or not 0 < self.threshold <= 1:
             raise BadInput(f"InjectionGuard: threshold is above 0 and at most 1, not {self.threshold!r}")
-        _index()  # Reading the rules takes a while: not at the first question.
+        for role in self.roles:  # Reading the rules takes a while: not at the first question.
+            _index(role)
 
     def check(self, text: str, role: str = "user") -> list[Finding]:
         """Return everything that is suspicious in `text`, where it amounts to `threshold`; otherwise nothing."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
-from llmlab.pipeline.guardrails.base import RuleGuard, Streaming
+from llmlab.pipeline.guardrails.base import CONTEXT_CHARACTERS, RuleGuard, Streaming
 
 _DIGITS = 9
 """The last digits that tell two long numbers apart, whether they are written with a country's code or not."""
@@ -47,6 +47,11 @@ class LeakGuard(RuleGuard):
         said = [question, *(part for document in documents for part in (document.title, document.text))]
         said += [message["content"] for message in history]
         return replace(self, request=tuple(map(_bare, said)))
+
+    @property
+    def looks_back(self) -> int:
+        """As far as the detector does (in characters)."""
+        return int(getattr(self.detector, "looks_back", CONTEXT_CHARACTERS))
 
     def check(self, text: str, role: str = "assistant") -> list[Finding]:
         """Return what the detector finds in `text` and the request does not hold."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
@@ -49,6 +49,8 @@ class LinkGuard(RuleGuard):
 
     allow: tuple[str, ...] = ()
     """Hosts that may be linked to, with all their subdomains, as in "example.com"."""
+
+    looks_back: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()

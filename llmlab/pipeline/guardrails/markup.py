@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from llmlab.pipeline.answer import Finding
 from llmlab.pipeline.guardrails.base import RuleGuard
@@ -30,6 +31,8 @@ class FormatGuard(RuleGuard):
     """
 
     roles: tuple[str, ...] = ("assistant",)
+
+    looks_back: ClassVar[int] = 1
 
     def check(self, text: str, role: str = "assistant") -> list[Finding]:
         """Return a finding for each tag and each control character. The span covers the first 110 characters of a long tag."""

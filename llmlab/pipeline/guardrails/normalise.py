@@ -37,6 +37,7 @@ _PLAIN = dict(
         strict=True,
     )
 )
+"""Quotes, dashes, line separators, and letters that have no decomposition."""
 
 _ALIEN = re.compile("[\u0370-\u052f\u0561-\u0587]")
 _MIXED = re.compile("[a-z\u0370-\u052f\u0561-\u0587]{2,64}")
@@ -92,7 +93,7 @@ def letters(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Return `text` in plain lower-case letters, of the same length; "\\0" stands for what cannot be seen."""
+    """Return `text` in plain lower-case letters, of the same length; NUL stands for what cannot be seen."""
     text = letters(text)
     if not text.isascii() and _ALIEN.search(text):
         text = _alike(text)
@@ -159,9 +160,13 @@ class Normalised:
     def _maps(self) -> list[tuple[list[int], list[int]]]:
         """The way from the folded text to the squeezed one, last step first."""
         maps, text = [], self.folded
-        for pattern, replace, step in ((_ZERO, _nothing, 1), (_SPACED, _joined, 2), (_BLANK, _blank, 1)):
-            maps.append(_starts(pattern, replace, text, step))
-            text = pattern.sub(replace, text)
+        if _GONE in text:
+            maps.append(_starts(_ZERO, _nothing, text))
+            text = _ZERO.sub("", text)
+        if _SPACED_HINT.search(text):
+            maps.append(_starts(_SPACED, _joined, text, step=2))
+            text = _SPACED.sub(_joined, text)
+        maps.append(_starts(_BLANK, _blank, text))
         return maps[::-1]
 
     def origin(self, offset: int) -> int:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
@@ -118,6 +118,8 @@ class PhraseGuard(RuleGuard):
     """Whole words, in any case; the white space between them does not matter."""
     kind: str = "blocked_phrase"
     """Of its findings."""
+
+    looks_back: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from typing import ClassVar
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
@@ -55,6 +56,8 @@ class RefusalGuard(RuleGuard):
     roles: tuple[str, ...] = ("assistant",)
     kinds: tuple[str, ...] = ("refusal",)
     """What it looks for: "refusal", "abstention"."""
+
+    looks_back: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()

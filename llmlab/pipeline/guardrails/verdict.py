@@ -33,7 +33,9 @@ class Ask(Protocol):
         ...
 
 
-_DONE = {"allow": "noted", "flag": "flagged", "redact": "redacted", "block": "blocked"}
+_DONE = {"allow": "noted", "flag": "flagged", "redact": "redacted", "abstain": "abstained", "block": "blocked"}
+STOPS = {"block": "blocked", "abstain": "abstained"}
+"""Actions that end an answer, and its status then."""
 
 
 def action_of(guard: Guard) -> str:
@@ -55,7 +57,7 @@ class Verdict:
     looked: bool = False
     """Whether any guard looked."""
     status: str = "ok"
-    """ok, blocked, or failed: a guard broke that lets nothing pass then."""
+    """ok, blocked, abstained, or failed: a guard broke that lets nothing pass then."""
     reason: str = ""
     found: list[tuple[Guard, Finding]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -65,8 +67,9 @@ class Verdict:
         """Take note of findings: the first that blocks is the reason."""
         self.found += found
         for guard, finding in found:
-            if self.status == "ok" and action_of(guard) == "block":
-                self.status, self.reason = "blocked", finding.reason
+            status = STOPS.get(action_of(guard), "ok")
+            if (self.status == "ok" and status != "ok") or (self.status == "abstained" and status == "blocked"):
+                self.status, self.reason = status, finding.reason
 
     def crashed(self, guard: Guard, error: Exception) -> None:
         """Take note that a guard broke.

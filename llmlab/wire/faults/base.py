@@ -1,8 +1,9 @@
 """What a fault is: a name, attributes with units, a probability, and which attempts it strikes.
 
-A fault is a frozen dataclass below `Fault`. If it fires for an attempt (`sent`), its `strike(plan, sent)` writes into the attempt's `plan`,
-without I/O and without a clock, and returns what it asked for, in words for the journal; an empty text means that it did nothing. Chaos
-carries the plan out. Draws are `sent.draw(self.name, "purpose", ...)` and no others. There are seven kinds of effects:
+A fault is a class below `Fault`, which makes it a frozen dataclass. If it fires for an attempt (`sent`), its `strike(plan, sent)` writes
+into the attempt's `plan`, without I/O and without a clock, and returns what it asked for, in words for the journal; an empty text means
+that it did nothing. Chaos carries the plan out. Draws are `sent.draw(self.name, "purpose", ...)` and no others. There are seven kinds of
+effects:
 
 - late: `plan.timing.before_headers += 4.0` (a fault of times alone may write `delay(timing, seed, stamp)` instead of `strike`);
 - refuse: `plan.answer(503, [(b"content-type", b"text/html")], b"<html>...", seconds=0.05)`: nobody behind is asked;
@@ -20,8 +21,8 @@ a reply stands in the journal when a reply came that it changed: a fault may cal
 from __future__ import annotations
 
 import math
-from dataclasses import MISSING, dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from dataclasses import MISSING, FrozenInstanceError, dataclass, fields, replace
+from typing import Any, ClassVar, Self, dataclass_transform
 
 from llmlab.errors import BadInput, UnknownName
 from llmlab.protocol.draws import prefixed
@@ -33,16 +34,33 @@ FAULTS: dict[str, type[Fault]] = {}
 """Every fault by the name that users type."""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Fault:
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class _Declared:
+    """Makes every class below it a frozen dataclass with keyword-only fields. It may say `@dataclass` itself, and need not."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True, repr=False)(cls)
+        del cls.__setattr__, cls.__delattr__  # dataclass refuses to write them twice; those below do the same
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+class Fault(_Declared):
     """Something that goes wrong with one attempt.
 
     Whether it fires is a keyed draw: the same seed, request and attempt meet it again. A higher probability fires for the same attempts and
-    more. The attempts of a request to a model count from 1.
+    more. The attempts of a request to a model count from 1. An attribute with `seconds` in its name is a time of 0 seconds or more, or None
+    where that is its default.
     """
 
     over_time: ClassVar[bool] = False
     """Whether it depends on the time, rather than on each attempt by itself."""
+    strikes_streams: ClassVar[bool | None] = None
+    """True: it can strike streams only; False: replies in one piece only; None: both."""
     name: str = ""
     """Tells two of a kind apart, in draws and in the journal; the class's name if empty."""
     probability: float = 1.0
@@ -63,6 +81,7 @@ class Fault:
     """Strikes attempts that ask for a stream (True) or for one piece (False) only; None: both."""
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         if not cls.__name__.startswith("_"):
             FAULTS[cls.__name__] = cls
 
@@ -72,7 +91,7 @@ class Fault:
                 raise self._bad(f"{label} is a text, not {value!r}")
         if not self.name:
             object.__setattr__(self, "name", type(self).__name__)
-        if not _is_number(self.probability) or not 0 <= self.probability <= 1:
+        if not is_number(self.probability) or not 0 <= self.probability <= 1:
             raise self._bad(f"probability is a share from 0 to 1, not {self.probability!r}")
         for label, count, otherwise in (("first_attempts", self.first_attempts, "all"), ("attempt", self.attempt, "any")):
             if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
@@ -81,22 +100,20 @@ class Fault:
             raise self._bad(f"pattern is a sequence of True and False, not {self.pattern!r}")
         if self.stream not in (True, False, None):
             raise self._bad(f"stream is True, False, or None for both, not {self.stream!r}")
+        if None not in (self.stream, self.strikes_streams) and self.stream != self.strikes_streams:
+            only = "streams" if self.strikes_streams else "replies in one piece"
+            raise self._bad(f"it strikes {only} only, so that with stream={self.stream} it never strikes")
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if "seconds" in part.name and not (value is None is part.default) and not (is_number(value) and 0 <= value < math.inf):
+                raise self._bad(f"{part.name} is a time of 0 seconds or more, not {value!r}")
         if self.window is not None:
             self._check_window(self.window)
             object.__setattr__(self, "over_time", True)
         if not any(map(self._may_strike, range(max(1, self.attempt or 0, len(self.pattern))))):
             given = ", ".join(f"{label}={value!r}" for label, value in self._given() if label in ("first_attempts", "attempt", "pattern"))
             raise self._bad(f"{given} exclude each other, so that it never strikes")
-        scripted = (
-            self.first_attempts,
-            self.attempt,
-            self.pattern or None,
-            self.window,
-            self.model or None,
-            self.host or None,
-            self.stream,
-        )
-        object.__setattr__(self, "_anywhere", all(part is None for part in scripted))
+        object.__setattr__(self, "_anywhere", self.strikes_streams is None and not self.script())
 
     def first(self, attempts: int) -> Self:
         """Return a copy that strikes no more than the first `attempts` attempts of a request to a model."""
@@ -123,6 +140,11 @@ class Fault:
             if value == "":
                 raise self._bad(f"on({label}='') would strike nothing; leave {label} out to strike any")
         return replace(self, **{label: value for label, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+    def script(self) -> list[str]:
+        """Return the attributes that say which attempts it strikes, beside the probability."""
+        parts = [part for part in fields(Fault) if part.name not in ("name", "probability")]
+        return [part.name for part in parts if getattr(self, part.name) != part.default]
 
     def _given(self) -> list[tuple[str, Any]]:
         given = []
@@ -151,7 +173,7 @@ class Fault:
             return False
         if self.host and sent.request.url.host != self.host:
             return False
-        if self.stream is not None and sent.streamed != self.stream:
+        if any(only is not None and sent.streamed != only for only in (self.stream, self.strikes_streams)):
             return False
         if self.window is not None and not self.window[0] <= sent.at < self.window[1]:
             return False
@@ -178,25 +200,21 @@ class Fault:
     def _bad(self, what: str) -> BadInput:
         return BadInput(f"{type(self).__name__}: {what}")
 
-    def _check_seconds(self, **seconds: float) -> None:
-        for label, value in seconds.items():
-            if not _is_number(value) or not 0 <= value < math.inf:
-                raise self._bad(f"{label} is a time of 0 seconds or more, not {value!r}")
-
     def _check_count(self, least: int = 0, **counts: int) -> None:
         for label, value in counts.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise self._bad(f"{label} is a whole number of at least {least}, not {value!r}")
 
     def _check_window(self, window: tuple[float, float]) -> None:
-        if not isinstance(window, tuple) or len(window) != 2 or not all(map(_is_number, window)):
+        if not isinstance(window, tuple) or len(window) != 2 or not all(map(is_number, window)):
             raise self._bad(f"window is two times in seconds, start and end, not {window!r}")
         start, end = window
         if not 0 <= start < end:
             raise self._bad(f"a window starts at 0 s or later and ends after it starts, which {start:g} s to {end:g} s does not")
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether `value` is a number, which a bool is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -7,8 +7,7 @@ again, and half of these faults it hands to the app as if nothing were wrong.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic_core import to_json
 
@@ -16,21 +15,14 @@ from llmlab.protocol.chunks import parsed, usage_of
 from llmlab.wire.faults.base import Fault
 from llmlab.wire.faults.plan import Plan, Sent, Whole
 
-_PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Your session has ended. Please sign in.</body></html>\n"
+PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Your session has ended. Please sign in.</body></html>\n"
+"""The page of a proxy that wants a login."""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class _BodyFault(Fault):
     """A fault that strikes replies in one piece only."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.stream is True:
-            raise self._bad("it strikes replies in one piece only, so that with stream=True it never strikes")
-
-    def applies(self, sent: Sent) -> bool:
-        """Whether it may strike this attempt, whatever the draw says."""
-        return not sent.streamed and super().applies(sent)
+    strikes_streams: ClassVar[bool | None] = False
 
     def strike(self, plan: Plan, sent: Sent) -> str:
         """Change the reply when it comes."""
@@ -41,7 +33,6 @@ class _BodyFault(Fault):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class TruncatedJson(_BodyFault):
     """The body ends in the middle: the client raises a raw `json.JSONDecodeError`."""
 
@@ -61,17 +52,15 @@ class TruncatedJson(_BodyFault):
         return f"{len(whole.body)} of {size} bytes"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class HtmlBody(_BodyFault):
     """A page comes with status 200, as from a proxy's login: the client returns it as a `str`, and the app breaks on that."""
 
     def _change(self, whole: Whole) -> str:
         whole.header("content-type", "text/html; charset=utf-8")
-        whole.body = _PAGE
+        whole.body = PAGE
         return "a page with status 200"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class EmptyBody(_BodyFault):
     """Status 200 and not a byte: the client raises a raw `json.JSONDecodeError`."""
 
@@ -80,7 +69,6 @@ class EmptyBody(_BodyFault):
         return f"0 of {had} bytes" if had else ""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class WrongContentType(_BodyFault):
     """The JSON is called something else: the client reads it all the same; other clients, and raw HTTP code, may not."""
 
@@ -97,7 +85,6 @@ class WrongContentType(_BodyFault):
         return f"called {self.content_type}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class _ReplyFault(_BodyFault):
     """A fault that changes the JSON of a completion, which stays JSON."""
 
@@ -114,7 +101,6 @@ class _ReplyFault(_BodyFault):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class NoChoices(_ReplyFault):
     """The reply has no `choices`: the client returns a `ChatCompletion` with `choices=None` and notices nothing."""
 
@@ -123,7 +109,6 @@ class NoChoices(_ReplyFault):
         return "no choices"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class NullContent(_ReplyFault):
     """The message's content is null though it calls no tool: the client returns it and notices nothing."""
 
@@ -135,7 +120,6 @@ class NullContent(_ReplyFault):
         return "null instead of a text" if spoken else ""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class OtherModel(_ReplyFault):
     """Another model answers than was asked for, as after a silent downgrade: only `model` in the reply tells, and no client looks."""
 
@@ -152,7 +136,6 @@ class OtherModel(_ReplyFault):
         return f"{self.answered_by} instead of {before}" if before != self.answered_by else ""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class UsageMissing(_ReplyFault):
     """The reply says nothing of its tokens: the client returns `usage=None`, and whoever counts cost counts none."""
 
@@ -160,7 +143,6 @@ class UsageMissing(_ReplyFault):
         return "no usage" if reply.pop("usage", None) is not None else ""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class UsageWrong(_ReplyFault):
     """The reply counts its tokens wrongly: the client returns what it was told, and the bill follows."""
 

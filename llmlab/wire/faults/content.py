@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from llmlab.wire.documents import documents_in
@@ -32,18 +31,27 @@ _LANGUAGES = {
 }
 
 
-def _in_prose(text: str, change: Callable[[str], str]) -> str | None:
-    """Return `text` with its prose changed: all of it, or the longest string of a JSON object; None where there is none."""
+def _in_prose(text: str, change: Callable[[str], str], effect: str) -> tuple[str, str] | None:
+    """Return `text` with its prose changed: all of it, or the longest string of a JSON object; and `effect`. None where there is none."""
     if json_in(text) is None:
-        return change(text)
+        return change(text), effect
     strings = [field for field in fields_of(text) if isinstance(field.value, str) and field.value]
     if not strings:
         return None
     field = max(strings, key=lambda field: len(field.value))
-    return text[: field.start] + json.dumps(change(field.value), ensure_ascii=False) + text[field.end :]
+    return text[: field.start] + json.dumps(change(field.value), ensure_ascii=False) + text[field.end :], effect
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+def _one_changed(text: str, pattern: re.Pattern[str], scene: Scene, purpose: str, new: Callable[[str], str]) -> tuple[str, str] | None:
+    """Return `text` with one of the places that fit `pattern` changed, and what was changed; None where there is none."""
+    found = list(pattern.finditer(text))
+    if not found:
+        return None
+    match = scene.pick(found, purpose)
+    other = new(match[0])
+    return text[: match.start()] + other + text[match.end() :], f"{other} instead of {match[0]}"
+
+
 class _ToolFault(_ContentFault):
     """A fault that strikes one of the tool calls that the model makes."""
 
@@ -56,7 +64,6 @@ class _ToolFault(_ContentFault):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class MalformedToolArguments(_ToolFault):
     """The arguments of a tool call are cut off: the client returns them as they are, for it never parses them."""
 
@@ -69,7 +76,6 @@ class MalformedToolArguments(_ToolFault):
         return f"call {number}: {len(call.arguments)} of {size} characters of the arguments"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class UnknownTool(_ToolFault):
     """The model calls a tool that it was not given: the client returns the call, for it never compares the names."""
 
@@ -83,14 +89,12 @@ class UnknownTool(_ToolFault):
         return f"call {number}: {call.name} instead of {before}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class _ProseFault(_TextFault):
     """A fault that leaves JSON as JSON, and prose as prose."""
 
     syntactic: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class _Words(_ProseFault):
     words: str = ""
 
@@ -100,57 +104,42 @@ class _Words(_ProseFault):
             raise self._bad(f"words is the text that it says, not {self.words!r}")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class Refusal(_Words):
     """The model declines, in plain words even where JSON was asked for: the client returns it with finish_reason `stop`."""
 
     words: str = "I'm sorry, but I can't help with that."
     """What it says instead."""
 
-    def change(self, text: str, scene: Scene) -> tuple[str, str]:
-        """Say no."""
+    def _change(self, text: str, scene: Scene) -> tuple[str, str]:
         return self.words, "a refusal"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class EmptyAnswer(_ProseFault):
     """The model says nothing at all: the client returns an empty text with finish_reason `stop`."""
 
-    def change(self, text: str, scene: Scene) -> tuple[str, str]:
-        """Say nothing."""
+    def _change(self, text: str, scene: Scene) -> tuple[str, str]:
         return "", f"no text instead of {len(text)} characters"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ChangedNumber(_ProseFault):
     """One number is another one, as likely to the eye: the client notices nothing, and neither does the reader."""
 
-    def change(self, text: str, scene: Scene) -> tuple[str, str] | None:
-        """Change a number that is no part of an id."""
-        found = list(_NUMBER.finditer(text))
-        if not found:
-            return None
-        match = scene.pick(found, "which number")
-        new = near_number(match[0], scene.draw)
-        return text[: match.start()] + new + text[match.end() :], f"{new} instead of {match[0]}"
+    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+        return _one_changed(text, _NUMBER, scene, "which number", lambda number: near_number(number, scene.draw))
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ChangedName(_ProseFault):
     """One proper name is another one, of the prompt's where it has others: the client notices nothing."""
 
-    def change(self, text: str, scene: Scene) -> tuple[str, str] | None:
-        """Change a name within a sentence."""
-        found = list(_NAME.finditer(text))
-        if not found:
-            return None
-        match = scene.pick(found, "which name")
+    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
         others = list(dict.fromkeys(name for name in _NAME.findall(scene.prompt) if name not in text)) or _NAMES
-        new = scene.pick([name for name in others if name != match[0]], "other name")
-        return text[: match.start()] + new + text[match.end() :], f"{new} instead of {match[0]}"
+
+        def other(name: str) -> str:
+            return scene.pick([one for one in others if one != name], "other name")
+
+        return _one_changed(text, _NAME, scene, "which name", other)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class InventedCitation(_ProseFault):
     """The answer names a document that was not given: the client notices nothing; only who knows the documents can tell.
 
@@ -165,8 +154,7 @@ class InventedCitation(_ProseFault):
         if not isinstance(self.document, str) or not _CITED.fullmatch(f"[{self.document}]"):
             raise self._bad(f"document is an id of letters, digits and ./:-_, as in policy-2019-07, not {self.document!r}")
 
-    def change(self, text: str, scene: Scene) -> tuple[str, str] | None:
-        """Name another document."""
+    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
         if self.document in scene.prompt or self.document in text:
             return None
 
@@ -186,39 +174,32 @@ class InventedCitation(_ProseFault):
             place = int(scene.draw("which citation") * max(1, len(ids)))
             ids[place : place + 1] = [self.document]
             return text[: field.start] + json.dumps(ids, ensure_ascii=False) + text[field.end :], f"cites {self.document}"
-        new = _in_prose(text, cite)
-        return None if new is None else (new, f"cites {self.document}")
+        return _in_prose(text, cite, f"cites {self.document}")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class LeakedPersonalData(_ProseFault):
     """The answer adds somebody's e-mail address and phone number: the client notices nothing.
 
     They are nobody's: the domain is reserved by RFC 2606, the numbers 555-0100 to 555-0199 for fiction.
     """
 
-    def change(self, text: str, scene: Scene) -> tuple[str, str] | None:
-        """Add an address and a number."""
+    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
         mail = f"{scene.pick(('dana.rivers', 'lee.marsh', 'kim.okafor', 'sam.ferro'), 'name')}@example.com"
         phone = f"+1 202-555-{100 + int(scene.draw('phone') * 100):04}"
-        new = _in_prose(text, lambda prose: f"{prose} Another customer asked the same: {mail}, {phone}.")
-        return None if new is None else (new, f"adds {mail} and {phone}")
+        told = f"Another customer asked the same: {mail}, {phone}."
+        return _in_prose(text, lambda prose: f"{prose} {told}", f"adds {mail} and {phone}")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class OffBrandTone(_Words):
     """The answer is rude: the client notices nothing."""
 
     words: str = "Ugh, seriously? It's all in the manual, which you obviously didn't bother to read. LOL!!!"
     """What it says before the answer."""
 
-    def change(self, text: str, scene: Scene) -> tuple[str, str] | None:
-        """Be rude."""
-        new = _in_prose(text, lambda prose: f"{self.words} {prose}")
-        return None if new is None else (new, "a rude opening")
+    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+        return _in_prose(text, lambda prose: f"{self.words} {prose}", "a rude opening")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class OtherLanguage(_ProseFault):
     """The answer comes in another language: the client notices nothing. The words are a polite nothing, and no translation."""
 
@@ -230,23 +211,18 @@ class OtherLanguage(_ProseFault):
         if self.language not in _LANGUAGES:
             raise self._bad(f"language is one of {', '.join(_LANGUAGES)}, not {self.language!r}")
 
-    def change(self, text: str, scene: Scene) -> tuple[str, str] | None:
-        """Speak another language."""
-        new = _in_prose(text, lambda prose: _LANGUAGES[self.language])
-        return None if new is None else (new, f"in the language {self.language}")
+    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+        return _in_prose(text, lambda prose: _LANGUAGES[self.language], f"in the language {self.language}")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ThreeTimesTheLength(_ProseFault):
     """The answer says all three times: the client notices nothing, and usage still counts it once."""
 
-    def change(self, text: str, scene: Scene) -> tuple[str, str] | None:
-        """Say it again, and again."""
-        new = _in_prose(text, lambda prose: f"{prose} In other words: {prose} To say it once more: {prose}")
-        return None if new is None else (new, f"{len(new)} characters instead of {len(text)}")
+    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+        said = _in_prose(text, lambda prose: f"{prose} In other words: {prose} To say it once more: {prose}", "")
+        return said and (said[0], f"{len(said[0])} characters instead of {len(text)}")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class PlantedInstruction(Fault):
     """An instruction stands in one of the request's documents: the client sent it, and notices nothing; the model may obey.
 

@@ -61,12 +61,12 @@ class _TextFault(_ContentFault):
 
     def retell(self, said: Said, scene: Scene) -> str:
         """Change the text."""
-        changed = self.change(said.text, scene) if said.text else None
+        changed = self._change(said.text, scene) if said.text else None
         if changed is None:
             return ""
         said.text, effect = changed
         return effect
 
-    def change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
         """Return the changed text and what was changed, in words; None to leave it alone."""
         raise NotImplementedError

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from llmlab.wire.faults.base import is_number
 from llmlab.wire.faults.content_base import Scene, _TextFault
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
@@ -56,41 +56,36 @@ def _places(text: str, kinds: str) -> list[int]:
     return [match.start() for match in _TOKEN.finditer(text) if match[0] in kinds]
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class _JsonFault(_TextFault):
     """A fault that strikes texts that are JSON."""
 
     syntactic: ClassVar[bool] = True
 
-    def change(self, text: str, scene: Scene) -> tuple[str, str] | None:
-        """Return the changed text and what was changed, if it is JSON."""
-        return None if json_in(text) is None else self._change(text, scene)
-
     def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+        return None if json_in(text) is None else self._change_json(text, scene)
+
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str] | None:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class JsonInFence(_JsonFault):
     """The JSON stands in a Markdown fence: the client notices nothing, `json.loads` refuses it."""
 
-    def _change(self, text: str, scene: Scene) -> tuple[str, str]:
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str]:
         return f"```json\n{text}\n```", "JSON in a fence"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class JsonInProse(_JsonFault):
     """The JSON stands between two polite sentences: the client notices nothing, `json.loads` refuses it."""
 
-    def _change(self, text: str, scene: Scene) -> tuple[str, str]:
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str]:
         return f"Here is the JSON you asked for:\n\n{text}\n\nLet me know if you need anything else.", "JSON between two sentences"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class TrailingComma(_JsonFault):
     """A comma stands before a closing bracket: the client notices nothing, `json.loads` refuses it."""
 
-    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str] | None:
         ends = [len(text[:at].rstrip()) for at in _places(text, "}]") if text[:at].rstrip()[-1] not in "{["]
         if not ends:
             return None
@@ -98,11 +93,10 @@ class TrailingComma(_JsonFault):
         return f"{text[:at]},{text[at:]}", f"a comma after character {at}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class SingleQuotes(_JsonFault):
     """Strings stand in single quotes, as Python prints them: the client notices nothing, `json.loads` refuses it."""
 
-    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str] | None:
         new, count = _STRING.subn(lambda match: _single(match[1]) + (match[2] or ""), text)
         return (new, f"{count} strings in single quotes") if count else None
 
@@ -111,34 +105,30 @@ def _single(string: str) -> str:
     return "'" + string[1:-1].replace("'", "\\'").replace('\\"', '"') + "'"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class JsonComments(_JsonFault):
     """A comment stands in the JSON: the client notices nothing, `json.loads` refuses it."""
 
-    def _change(self, text: str, scene: Scene) -> tuple[str, str]:
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str]:
         at = scene.pick(_places(text, "{[,"), "where") + 1
         return f"{text[:at]} // as you asked\n{text[at:]}", f"a comment after character {at}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class JsonCutOff(_JsonFault):
     """The JSON ends too early, though finish_reason is `stop`: the client notices nothing, `json.loads` refuses it."""
 
-    def _change(self, text: str, scene: Scene) -> tuple[str, str]:
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str]:
         whole = text.strip()
         left = min(len(whole) - 1, int(len(whole) * (0.5 + 0.45 * scene.draw("where"))))
         return whole[:left], f"{left} of {len(whole)} characters"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class JsonNaN(_JsonFault):
     """A number is NaN, which RFC 8259 does not know: the client notices nothing, Python's `json.loads` lets it pass, others don't."""
 
-    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
-        return _replaced(text, [field for field in fields_of(text) if _is_number(field.value)], scene, lambda field: "NaN")
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str] | None:
+        return _replaced(text, [field for field in fields_of(text) if is_number(field.value)], scene, lambda field: "NaN")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class _FieldFault(_JsonFault):
     """A fault that leaves JSON, which no longer fits its schema."""
 
@@ -155,11 +145,10 @@ class _FieldFault(_JsonFault):
         return [field for field in fields_of(text) if self.field in ("", field.name)]
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class WrongType(_FieldFault):
     """A value is of another type, as "30" for 30: the client notices nothing, it is JSON; only a schema tells."""
 
-    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str] | None:
         def other(field: Field) -> str:
             raw = text[field.start : field.end]
             return f"[{raw}]" if isinstance(field.value, str) else json.dumps(raw)
@@ -167,11 +156,10 @@ class WrongType(_FieldFault):
         return _replaced(text, self._fields(text), scene, other)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class MissingField(_FieldFault):
     """A field is not there: the client notices nothing, it is JSON; only a schema tells."""
 
-    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str] | None:
         found = self._fields(text)
         if not found:
             return None
@@ -182,7 +170,6 @@ class MissingField(_FieldFault):
         return new, f"no field {field.name!r}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ExtraField(_JsonFault):
     """A field is there that nobody asked for: the client notices nothing, it is JSON; only a strict schema tells."""
 
@@ -195,7 +182,7 @@ class ExtraField(_JsonFault):
         if not isinstance(self.field, str) or not self.field:
             raise self._bad(f"field is the name of a field, not {self.field!r}")
 
-    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str] | None:
         value = json_in(text)
         if not isinstance(value, dict) or self.field in value:
             return None
@@ -204,14 +191,13 @@ class ExtraField(_JsonFault):
         return f"{text[:at]}{comma}{json.dumps(self.field)}: true{text[at:]}", f"a field {self.field!r}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class WrongEnum(_FieldFault):
     """A value is none of those allowed: the client notices nothing, it is JSON; only a schema tells.
 
     Without a `field` it strikes those that have an `enum` in the request's schema; where there is none, it does nothing.
     """
 
-    def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:
+    def _change_json(self, text: str, scene: Scene) -> tuple[str, str] | None:
         listed = {self.field} if self.field else _with_enum(scene.asked.get("response_format"))
         found = [field for field in self._fields(text) if field.name in listed and isinstance(field.value, str)]
         return _replaced(text, found, scene, lambda field: json.dumps(f"{field.value}_other"))
@@ -226,10 +212,6 @@ def _replaced(text: str, found: Sequence[Field], scene: Scene, new: Any) -> tupl
     return text[: field.start] + value + text[
         field.end :
     ], f"field {field.name!r}: {value[:40]} instead of {text[field.start : field.end][:40]}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _with_enum(node: Any) -> set[str]:

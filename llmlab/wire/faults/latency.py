@@ -6,8 +6,6 @@ tries again, twice, from the start; after the first chunk of a stream it never t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from llmlab.errors import BadInput
 from llmlab.protocol.draws import exponential, microseconds, uniform
 from llmlab.protocol.identity import Stamp
@@ -16,7 +14,6 @@ from llmlab.wire.faults.plan import Timing
 from llmlab.wire.latency import preset
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class LatencySpike(Fault):
     """The whole answer comes later: a cold start, a full queue, a slow replica.
 
@@ -28,26 +25,17 @@ class LatencySpike(Fault):
     seconds: float = 4.0
     """How much later the headers, and all that follows, come (in seconds)."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_seconds(seconds=self.seconds)
-
     def delay(self, timing: Timing, seed: int, stamp: Stamp) -> str:
         """Put the answer off."""
         timing.before_headers += self.seconds
         return f"+{self.seconds:g} s before the headers"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class SlowFirstToken(Fault):
     """The headers come in time, the first content does not: a long prompt, or hidden reasoning."""
 
     seconds: float = 3.0
     """Time between the headers and the first content that is added (in seconds)."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_seconds(seconds=self.seconds)
 
     def delay(self, timing: Timing, seed: int, stamp: Stamp) -> str:
         """Put the first content off."""
@@ -55,16 +43,11 @@ class SlowFirstToken(Fault):
         return f"+{self.seconds:g} s before the first content"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class SlowDecode(Fault):
     """Every token takes longer: a busy accelerator."""
 
     seconds_per_token: float = 0.1
     """Added before every token after the first (in seconds)."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_seconds(seconds_per_token=self.seconds_per_token)
 
     def delay(self, timing: Timing, seed: int, stamp: Stamp) -> str:
         """Stretch the gaps."""
@@ -72,7 +55,6 @@ class SlowDecode(Fault):
         return f"+{self.seconds_per_token:g} s a token"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class Stall(Fault):
     """The stream stops in the middle, and goes on after a while: what no timeout on the whole request tells from a long answer."""
 
@@ -83,7 +65,6 @@ class Stall(Fault):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_seconds(seconds=self.seconds)
         if not isinstance(self.after_tokens, int) or self.after_tokens < 1:
             what = f"Stall: after_tokens is a whole number of at least 1, not {self.after_tokens!r}"
             raise BadInput(f"{what}; for a late first token take SlowFirstToken")
@@ -94,16 +75,11 @@ class Stall(Fault):
         return f"+{self.seconds:g} s after {self.after_tokens} tokens"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class Jitter(Fault):
     """Every chunk is a little late, each by an exponential time of its own; the order stays, as TCP keeps it."""
 
     mean_seconds: float = 0.05
     """Mean lateness of a chunk (in seconds)."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_seconds(mean_seconds=self.mean_seconds)
 
     def delay(self, timing: Timing, seed: int, stamp: Stamp) -> str:
         """Let each chunk wobble."""
@@ -115,7 +91,6 @@ class Jitter(Fault):
         return f"chunks late by {self.mean_seconds:g} s on average"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class Latency(Fault):
     """Sets the times of the whole answer from measured ones: first token, then one token after the other.
 

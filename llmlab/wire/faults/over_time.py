@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from llmlab.protocol.draws import exponential, microseconds, uniform
-from llmlab.wire.faults.base import Fault
+from llmlab.wire.faults.base import Fault, is_number
 from llmlab.wire.faults.latency import Latency
 from llmlab.wire.faults.plan import Plan, Sent
 from llmlab.wire.faults.refusals import ServerError
@@ -22,7 +22,6 @@ from llmlab.wire.transport import CAPACITY
 _UNAVAILABLE = ServerError(status=503)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class _While(Fault):
     """A fault that lets another one strike at certain times."""
 
@@ -34,12 +33,7 @@ class _While(Fault):
         super().__post_init__()
         if not isinstance(self.what, Fault) or self.what.over_time or isinstance(self.what, Latency):
             raise self._bad(f"what is a fault of one attempt, as in what=ServerError(status=503), not {self.what!r}")
-        own = [
-            part.name
-            for part in fields(Fault)
-            if getattr(self.what, part.name) != part.default and part.name not in ("name", "probability")
-        ]
-        if own or self.what.probability < 1:
+        if self.what.script() or self.what.probability < 1:
             raise self._bad(f"which attempts it strikes is said of itself, not of what={self.what!r}")
 
     def strike(self, plan: Plan, sent: Sent) -> str:
@@ -47,7 +41,6 @@ class _While(Fault):
         return replace(self.what, name=self.name).strike(plan, sent)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class Outage(_While):
     """For a while, every attempt fails."""
 
@@ -58,7 +51,6 @@ class Outage(_While):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_seconds(start_seconds=self.start_seconds, duration_seconds=self.duration_seconds)
         self._check_window((self.start_seconds, self.start_seconds + self.duration_seconds))
 
     def applies(self, sent: Sent) -> bool:
@@ -67,7 +59,6 @@ class Outage(_While):
         return on and super().applies(sent) and self.what.applies(sent)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class Bursts(_While):
     """Failures come in bursts: good and bad times take turns, each of a random length (Gilbert-Elliott, in continuous time).
 
@@ -82,7 +73,6 @@ class Bursts(_While):
     def __post_init__(self) -> None:
         super().__post_init__()
         for label in ("mean_good_seconds", "mean_bad_seconds"):
-            self._check_seconds(**{label: getattr(self, label)})
             if getattr(self, label) < 0.001:
                 raise self._bad(f"{label} is at least 0.001 s, not {getattr(self, label)!r}")
 
@@ -102,7 +92,6 @@ class Bursts(_While):
         return (first + bisect_right(ends, sent.at) - 1) % 2 == 1
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class BrownOut(Fault):
     """For a while, the provider has less capacity: it falls, stays low, and comes back.
 
@@ -122,12 +111,10 @@ class BrownOut(Fault):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        given = {label: getattr(self, label) for label in ("start_seconds", "duration_seconds", "ramp_seconds")}
-        self._check_seconds(**given)
         self._check_window((self.start_seconds, self.start_seconds + self.duration_seconds))
         if self.ramp_seconds > self.duration_seconds / 2:
             raise self._bad(f"ramp_seconds is at most half of duration_seconds={self.duration_seconds:g}, not {self.ramp_seconds!r}")
-        if isinstance(self.capacity, bool) or not isinstance(self.capacity, int | float) or not 0 < self.capacity < 1:
+        if not is_number(self.capacity) or not 0 < self.capacity < 1:
             raise self._bad(f"capacity is a share above 0 and below 1, not {self.capacity!r}")
 
     def applies(self, sent: Sent) -> bool:

@@ -157,31 +157,26 @@ class Spoil:
         return ()
 
 
+@dataclass(slots=True)
 class Plan:
-    """What is to happen to one attempt.
+    """What is to happen to one attempt."""
 
-    Attributes:
-        instead: Answered instead of asking the transport behind, or None; a reply with status 0 breaks before the headers.
-        body: The JSON of the request that goes in; another object where a fault changed it.
-        extensions: Request extensions for the transports behind.
-        rewrites: The name of a fault, and what it does to a reply in one piece.
-        streams: The name of a fault, and what it does to a stream.
-        told: Lines of the journal that wait for a reply that is changed, by the fault's name.
-        afterwards: Called once when the attempt is over, however it ends, with the time (in seconds on the clock in use).
-    """
-
-    __slots__ = ("_striking", "_timing", "afterwards", "body", "extensions", "instead", "rewrites", "streams", "told")
-
-    def __init__(self, body: Any = None) -> None:
-        self.body = body
-        self.instead: Reply | None = None
-        self.extensions: dict[str, Any] = {}
-        self.rewrites: list[tuple[str, Rewrite]] = []
-        self.streams: list[tuple[str, Spoil]] = []
-        self.told: dict[str, Any] = {}
-        self.afterwards: list[Callable[[float], None]] = []
-        self._timing: Timing | None = None
-        self._striking = ""
+    body: Any = None
+    """The JSON of the request that goes in; another object where a fault changed it."""
+    instead: Reply | None = None
+    """Answered instead of asking the transport behind; a reply with status 0 breaks before the headers."""
+    extensions: dict[str, Any] = field(default_factory=dict)
+    """Request extensions for the transports behind."""
+    rewrites: list[tuple[str, Rewrite]] = field(default_factory=list)
+    """The name of a fault, and what it does to a reply in one piece."""
+    streams: list[tuple[str, Spoil]] = field(default_factory=list)
+    """The name of a fault, and what it does to a stream."""
+    told: dict[str, Any] = field(default_factory=dict)
+    """Lines of the journal that wait for a reply that is changed, by the fault's name."""
+    afterwards: list[Callable[[float], None]] = field(default_factory=list)
+    """Called once when the attempt is over, however it ends, with the time (in seconds on the clock in use)."""
+    _timing: Timing | None = None
+    _striking: str = ""
 
     @property
     def timing(self) -> Timing:

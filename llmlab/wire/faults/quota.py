@@ -64,7 +64,6 @@ class _Bill(Spoil):
             self._account.buckets.credit(self._charged - self._used, now)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class Quota(Fault):
     """Quotas for each key and model, refilled all the time: 429 with the true retry-after, and what is left in the headers of every answer.
 

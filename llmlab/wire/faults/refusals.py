@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmlab.errors import UnknownName
 from llmlab.protocol import tokens
@@ -42,7 +42,6 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class _Refusal(Fault):
     """A fault that answers with an error."""
 
@@ -53,18 +52,36 @@ class _Refusal(Fault):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_seconds(seconds=self.seconds)
         if self.should_retry not in (True, False, None):
             raise self._bad(f"should_retry is True, False, or None for no such header, not {self.should_retry!r}")
 
-    def _refuse(self, plan: Plan, sent: Sent, status: int, body: bytes, headers: list[Header], effect: str = "") -> str:
+    def strike(self, plan: Plan, sent: Sent) -> str:
+        """Refuse."""
+        said = self._said(sent)
         more = [] if self.should_retry is None else [(b"x-should-retry", b"true" if self.should_retry else b"false")]
-        given = [(b"x-request-id", _id(sent).encode()), *headers, *more]
-        return (effect or f"{status}") if plan.answer(status, given, body, self.seconds) else ""
+        headers = [(b"x-request-id", _id(sent).encode()), *said.headers, *more]
+        return said.effect if plan.answer(said.status, headers, said.body, self.seconds) else ""
 
-    def _refuse_as_openai(self, plan: Plan, sent: Sent, status: int, code: str | None, message: str, **more: Any) -> str:
-        refusal = Refusal(message, more.pop("param", None), code, status=status, **more)
-        return self._refuse(plan, sent, status, refusal.body(), [_JSON], f"{status} {code or refusal.kind}")
+    def _said(self, sent: Sent) -> _Said:
+        """Return what the provider says."""
+        raise NotImplementedError
+
+
+class _Said(NamedTuple):
+    """A refusal, and what the journal says of it."""
+
+    status: int
+    effect: str
+    body: bytes
+    headers: Sequence[Header] = (_JSON,)
+
+
+def _as_openai(status: int, code: str | None, message: str, param: str | None = None, kind: str = "invalid_request_error") -> _Said:
+    return _Said(status, f"{status} {code or kind}", Refusal(message, param, code, status=status, kind=kind).body())
+
+
+def _as_json(status: int, effect: str, body: dict[str, Any]) -> _Said:
+    return _Said(status, effect, json.dumps(body).encode())
 
 
 def _id(sent: Sent) -> str:
@@ -77,7 +94,6 @@ def _prompt_tokens(sent: Sent) -> int:
     return tokens.count_messages(messages) if isinstance(messages, list) else 0
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class RateLimit(_Refusal):
     """429: too many requests or tokens, in the headers of one of four providers.
 
@@ -98,19 +114,17 @@ class RateLimit(_Refusal):
             if name not in known:
                 raise UnknownName(what, name, known)
         if self.retry_after_seconds is not None:
-            self._check_seconds(retry_after_seconds=self.retry_after_seconds)
             if self.retry_after_seconds > _LONGEST_SECONDS:
                 raise self._bad(f"retry_after_seconds is at most {_LONGEST_SECONDS:g}, not {self.retry_after_seconds!r}")
             if self.dialect == "openrouter":
                 raise self._bad("openrouter sends no retry-after; leave retry_after_seconds out, or take another dialect")
 
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Refuse."""
+    def _said(self, sent: Sent) -> _Said:
         wait = 6.0 if self.retry_after_seconds is None else self.retry_after_seconds
         now = _DAWN + math.floor(sent.at)
         headers = [_JSON, *self._retry_after(now), *getattr(self, f"_{self.dialect}")(sent, now, wait)]
         told = ", no retry-after" if self.retry_after_seconds is None or self.form == "none" else f", retry after {wait:g} s"
-        return self._refuse(plan, sent, 429, self._body(sent, wait), headers, f"429 of {self.dialect}{told}")
+        return _Said(429, f"429 of {self.dialect}{told}", self._body(sent, wait), headers)
 
     def _retry_after(self, now: int) -> list[Header]:
         wait = self.retry_after_seconds
@@ -178,20 +192,17 @@ def _rfc3339(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class InsufficientQuota(_Refusal):
     """429 because the account has no money left: the client tries again, in vain, and raises `RateLimitError`."""
 
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Refuse."""
+    def _said(self, sent: Sent) -> _Said:
         message = (
             "You exceeded your current quota, please check your plan and billing details. For more information on this error, read the "
             "docs: https://platform.openai.com/docs/guides/error-codes/api-errors."
         )
-        return self._refuse_as_openai(plan, sent, 429, "insufficient_quota", message, kind="insufficient_quota")
+        return _as_openai(429, "insufficient_quota", message, kind="insufficient_quota")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ServerError(_Refusal):
     """The provider fails, or the proxy before it (HTML): the client tries again, then raises `InternalServerError`."""
 
@@ -207,60 +218,51 @@ class ServerError(_Refusal):
         if self.dialect not in ("openai", "anthropic"):
             raise UnknownName("dialect of a server's error", self.dialect, ("openai", "anthropic"))
 
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Refuse."""
+    def _said(self, sent: Sent) -> _Said:
         phrase, kind, anthropic, message = _WORDS[self.status]
         if not kind:
             title = f"{self.status} {phrase}"
             page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>"
-            return self._refuse(plan, sent, self.status, page.encode() + b"\r\n</body>\r\n</html>\r\n", [_HTML], f"{self.status}, a page")
+            return _Said(self.status, f"{self.status}, a page", page.encode() + b"\r\n</body>\r\n</html>\r\n", [_HTML])
         if self.dialect == "openai":
-            return self._refuse_as_openai(plan, sent, self.status, None, message, kind=kind)
-        body = json.dumps({"type": "error", "error": {"type": anthropic, "message": message}, "request_id": _id(sent)}).encode()
-        return self._refuse(plan, sent, self.status, body, [_JSON], f"{self.status} {anthropic}")
+            return _as_openai(self.status, None, message, kind=kind)
+        error = {"type": anthropic, "message": message}
+        return _as_json(self.status, f"{self.status} {anthropic}", {"type": "error", "error": error, "request_id": _id(sent)})
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class Unauthorized(_Refusal):
     """401: the key was revoked. The client raises `AuthenticationError` at once."""
 
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Refuse."""
+    def _said(self, sent: Sent) -> _Said:
         message = "Incorrect API key provided. You can find your API key at https://platform.openai.com/account/api-keys."
-        return self._refuse_as_openai(plan, sent, 401, "invalid_api_key", message)
+        return _as_openai(401, "invalid_api_key", message)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ModelGone(_Refusal):
     """404: the model was retired. The client raises `NotFoundError` at once."""
 
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Refuse."""
+    def _said(self, sent: Sent) -> _Said:
         learn = "has been deprecated, learn more here: https://platform.openai.com/docs/deprecations"
-        return self._refuse_as_openai(plan, sent, 404, "model_not_found", f"The model `{sent.stamp.model}` {learn}")
+        return _as_openai(404, "model_not_found", f"The model `{sent.stamp.model}` {learn}")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ContextLength(_Refusal):
     """400: the prompt is longer than the model can read. The client raises `BadRequestError` at once."""
 
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Refuse."""
+    def _said(self, sent: Sent) -> _Said:
         model = KNOWN.get(sent.stamp.model)
         longest = model.context_tokens if model else 128_000
         message = (
             f"This model's maximum context length is {longest} tokens. However, your messages resulted in {longest + _prompt_tokens(sent)} "
             "tokens. Please reduce the length of the messages."
         )
-        return self._refuse_as_openai(plan, sent, 400, "context_length_exceeded", message, param="messages")
+        return _as_openai(400, "context_length_exceeded", message, param="messages")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ContentFilter(_Refusal):
     """400: the provider's filter objects to the prompt, as Azure's does. The client raises `BadRequestError` at once."""
 
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Refuse."""
+    def _said(self, sent: Sent) -> _Said:
         hate = {"filtered": True, "severity": "medium"}
         inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {"hate": hate}}
         error = {
@@ -272,4 +274,4 @@ class ContentFilter(_Refusal):
             "status": 400,
             "innererror": inner,
         }
-        return self._refuse(plan, sent, 400, json.dumps({"error": error}).encode(), [_JSON], "400 content_filter")
+        return _as_json(400, "400 content_filter", {"error": error})

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic_core import to_json
 
 from llmlab.protocol import sse
 from llmlab.protocol.chunks import parsed
 from llmlab.wire.faults.base import Fault
+from llmlab.wire.faults.body import PAGE
 from llmlab.wire.faults.plan import Break, End, Plan, Sent, Silence, Spoil, Step, Whole, choice_of
 
 _DONE = sse.encode(sse.DONE)
 _KEEP_ALIVE = b": keep-alive\n\n"
-_PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Your session has ended. Please sign in.</body></html>\n"
 Act = Callable[[bytes], Sequence[Step]]
 
 
@@ -68,21 +67,12 @@ class _Swap(_At):
         return self._held
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class _StreamFault(Fault):
     """A fault that strikes streams only."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.stream is False:
-            raise self._bad("it strikes streams only, so that with stream=False it never strikes")
-
-    def applies(self, sent: Sent) -> bool:
-        """Whether it may strike this attempt, whatever the draw says."""
-        return sent.streamed and super().applies(sent)
+    strikes_streams: ClassVar[bool | None] = True
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class _Placed(_StreamFault):
     """A fault that strikes after some tokens."""
 
@@ -102,7 +92,6 @@ class _Placed(_StreamFault):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class CutStream(_Placed):
     """The stream ends too early, as if all had been said: the client notices nothing."""
 
@@ -110,7 +99,6 @@ class CutStream(_Placed):
         return (End(),)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ResetStream(_Placed):
     """The connection breaks in mid-stream: the client raises `APIConnectionError`, and what had come was delivered."""
 
@@ -118,7 +106,6 @@ class ResetStream(_Placed):
         return (Break("RemoteProtocolError", "peer closed connection without sending complete message body (incomplete chunked read)"),)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class HalfEvent(_Placed):
     """Half an event comes, and then the end: the client drops it and notices nothing."""
 
@@ -126,7 +113,6 @@ class HalfEvent(_Placed):
         return (event[: len(event) // 2], End())
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class MalformedEvent(_Placed):
     """An event's JSON is cut off: the client raises a bare `json.JSONDecodeError`, which is no openai error."""
 
@@ -134,7 +120,6 @@ class MalformedEvent(_Placed):
         return (event.rstrip()[:-3] + b"\n\n",)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class InvalidUtf8(_Placed):
     """An event holds bytes that are no text: the client raises a bare `UnicodeDecodeError`."""
 
@@ -143,7 +128,6 @@ class InvalidUtf8(_Placed):
         return (before + mark + b"\xff\xfe" + after if mark else event[:6] + b"\xff" + event[6:],)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class SplitCharacter(_StreamFault):
     """A character of several bytes comes in two chunks, wherever there is one: harmless to the client; whoever decodes chunks stumbles."""
 
@@ -158,7 +142,6 @@ class SplitCharacter(_StreamFault):
         return "characters split over chunks"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class InBandError(_Placed):
     """An error comes as an event, for the status was sent already: the client raises `APIError` and does not try again."""
 
@@ -170,7 +153,6 @@ class InBandError(_Placed):
         return (sse.encode(to_json({"error": error})), End())
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class DuplicatedChunk(_Placed):
     """A chunk comes twice: the client notices nothing, and a piece of the text stands there twice."""
 
@@ -178,7 +160,6 @@ class DuplicatedChunk(_Placed):
         return (event, event)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class MissingChunk(_Placed):
     """A chunk does not come: the client notices nothing, and a piece of the text is missing."""
 
@@ -186,7 +167,6 @@ class MissingChunk(_Placed):
         return ()
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ReorderedChunks(_Placed):
     """Two neighboring chunks change places: the client notices nothing, and the text is garbled."""
 
@@ -196,7 +176,6 @@ class ReorderedChunks(_Placed):
         return f"after {self.after_tokens} tokens"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class EmptyChoices(_Placed):
     """An event without choices comes in between: the client passes it on, and `chunk.choices[0]` raises an `IndexError` in the app."""
 
@@ -205,7 +184,6 @@ class EmptyChoices(_Placed):
         return (sse.encode(to_json({**chunk, "choices": []})), event)
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class MissingUsage(_StreamFault):
     """The usage that was asked for does not come: the client notices nothing, and the bill has a hole."""
 
@@ -225,7 +203,6 @@ def _without_usage(event: bytes) -> Sequence[Step]:
     return (sse.encode(to_json({**chunk, "usage": None})),) if chunk.get("choices") else ()
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class KeepAliveOnly(_StreamFault):
     """Comments come and no content, so that no read timeout runs out; then the end: the client waits all the time and notices nothing."""
 
@@ -236,7 +213,6 @@ class KeepAliveOnly(_StreamFault):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_seconds(seconds=self.seconds, every_seconds=self.every_seconds)
         if self.every_seconds < 0.001 or self.seconds / self.every_seconds > 100_000:
             raise self._bad(f"every_seconds is at least 0.001 and a 100,000th of seconds, not {self.every_seconds!r}")
 
@@ -247,13 +223,12 @@ class KeepAliveOnly(_StreamFault):
         return f"keep-alive for {self.seconds:g} s"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class HtmlStream(_StreamFault):
     """A page comes instead of the stream, with status 200, as from a proxy's login: the client sees no chunk and notices nothing."""
 
     def strike(self, plan: Plan, sent: Sent) -> str:
         """Send a page."""
-        plan.spoil(_Html(lambda chunk: (_PAGE, End()), whole_events=False))
+        plan.spoil(_Html(lambda chunk: (PAGE, End()), whole_events=False))
         return "a page with status 200"
 
 
@@ -263,7 +238,6 @@ class _Html(_Each):
         return True
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class EmptyStream(_StreamFault):
     """The headers come, and then the end: the client sees no chunk and notices nothing."""
 
@@ -273,16 +247,11 @@ class EmptyStream(_StreamFault):
         return "nothing after the headers"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class StallAfterDone(_StreamFault):
     """All is said, and the connection stays open: harmless to the client, which stops at [DONE]; whoever reads to the end waits."""
 
     seconds: float = 30.0
     """How long it stays open (in seconds)."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_seconds(seconds=self.seconds)
 
     def strike(self, plan: Plan, sent: Sent) -> str:
         """Put off the end."""
@@ -290,16 +259,11 @@ class StallAfterDone(_StreamFault):
         return f"the end {self.seconds:g} s after [DONE]"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class RoleThenSilence(_StreamFault):
     """The role comes and no content: the client raises `APITimeoutError` at its read timeout, and does not try again."""
 
     seconds: float = 900.0
     """When the connection breaks, if the client's read timeout does not run out before (in seconds after the role)."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_seconds(seconds=self.seconds)
 
     def strike(self, plan: Plan, sent: Sent) -> str:
         """Fall silent before the first content."""

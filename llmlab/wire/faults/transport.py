@@ -8,86 +8,64 @@ runs out first). Once headers have come it never tries again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import ClassVar
 
 from llmlab.wire.faults.base import Fault
 from llmlab.wire.faults.plan import Break, Plan, Sent, Spoil, Step, Whole
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class _Broken(Fault):
     """A fault that raises an error before the headers."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_seconds(seconds=self.seconds)  # type: ignore[attr-defined]
+    seconds: float = 0.0
+    error: ClassVar[tuple[str, str]]
+    """What is raised: a key of `transport.FAILURES`, and the message."""
 
-    def _fail(self, plan: Plan, error: str, message: str) -> str:
-        seconds: float = self.seconds  # type: ignore[attr-defined]
-        return f"{error} after {seconds:g} s" if plan.fail(error, message, seconds) else ""
+    def strike(self, plan: Plan, sent: Sent) -> str:
+        """Raise the error."""
+        return f"{self.error[0]} after {self.seconds:g} s" if plan.fail(*self.error, self.seconds) else ""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ConnectionRefused(_Broken):
     """Nobody listens: the client tries again, then raises `APIConnectionError`."""
 
     seconds: float = 0.001
     """When it is refused (in seconds after sending)."""
-
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Refuse the connection."""
-        return self._fail(plan, "ConnectError", "[Errno 111] Connection refused")
+    error = ("ConnectError", "[Errno 111] Connection refused")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class DnsFailure(_Broken):
     """The name of the host is not found: the client tries again, then raises `APIConnectionError`."""
 
     seconds: float = 0.02
     """When the search for the name fails (in seconds after sending)."""
-
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Fail to find the host."""
-        return self._fail(plan, "ConnectError", "[Errno -2] Name or service not known")
+    error = ("ConnectError", "[Errno -2] Name or service not known")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ConnectTimeout(_Broken):
     """Packets are lost on the way there: after its connect timeout the client tries again, then raises `APITimeoutError`."""
 
     seconds: float = 60.0
     """When the system gives up, if the client's connect timeout does not before (in seconds after sending)."""
-
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Never connect."""
-        return self._fail(plan, "ConnectTimeout", "the connection was not made in time")
+    error = ("ConnectTimeout", "the connection was not made in time")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ReadTimeout(_Broken):
     """The request is taken, and nothing comes back: after its read timeout the client tries again, then raises `APITimeoutError`."""
 
     seconds: float = 600.0
     """When the system gives up, if the client's read timeout does not before (in seconds after sending)."""
-
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Never answer."""
-        return self._fail(plan, "ReadTimeout", "no answer came in time")
+    error = ("ReadTimeout", "no answer came in time")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ResetBeforeHeaders(_Broken):
     """The connection is reset while the answer is made: the client tries again, then raises `APIConnectionError`."""
 
     seconds: float = 0.1
     """When it is reset (in seconds after sending)."""
-
-    def strike(self, plan: Plan, sent: Sent) -> str:
-        """Reset the connection."""
-        return self._fail(plan, "ReadError", "[Errno 104] Connection reset by peer")
+    error = ("ReadError", "[Errno 104] Connection reset by peer")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ResetAfterBytes(Fault):
     """The connection is reset in the middle of the body; longer answers are hit more often than short ones.
 

@@ -14,6 +14,10 @@ from typing import Any, Self
 import httpx2
 
 from llmlab.errors import BadInput
+from llmlab.wire.chaos import Chaos
+
+JOURNAL_LINES = 10_000
+"""What weather behind a port remembers of what it did, for it may run for days."""
 
 
 def serve(
@@ -100,6 +104,11 @@ class Served:
         except ModuleNotFoundError as error:
             raise BadInput(f"serve needs {error.name}; run: pip install 'llmlab[serve]'") from None
         self._transport, self._grace_seconds = transport, grace_seconds
+        layer: Any = transport
+        while layer is not None:
+            if isinstance(layer, Chaos):
+                layer.keeps = layer.keeps or JOURNAL_LINES
+            layer = getattr(layer, "inner", None)
         self._socket = _listen(host, port)
         self.port = self._socket.getsockname()[1]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"

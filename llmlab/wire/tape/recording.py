@@ -7,7 +7,7 @@ or after all the bytes that were announced, is whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -15,13 +15,13 @@ import httpx2
 
 from llmlab.wire.tape import scrub
 from llmlab.wire.tape.interaction import OURS, Interaction, clean, joined, to_text
-from llmlab.wire.transport import FAILURES, SOURCE
+from llmlab.wire.transport import FAILURES, SOURCE, Body
 
 _TAIL = 200
 _NOT_KEPT = ("accept-encoding", "connection", "content-length", "host", "user-agent", "x-llmlab-request")
 
 
-class Recording(httpx2.AsyncByteStream, httpx2.SyncByteStream):
+class Recording(Body):
     """One answer on its way, and the stream that takes its place. As a context it takes down the transport error that leaves it.
 
     Args:
@@ -33,9 +33,8 @@ class Recording(httpx2.AsyncByteStream, httpx2.SyncByteStream):
     def __init__(self, request: httpx2.Request, clock: Callable[[], float], done: Callable[[Interaction], None] | None) -> None:
         self._request, self._clock, self._done = request, clock, done
         self._sent = clock()
-        self._inner: Any = None
         self._response: dict[str, Any] = {OURS: {}}
-        self._chunks: list[bytes] = []
+        self._parts: list[bytes] = []
         self._times: list[float] = []
 
     def follow(self, response: httpx2.Response) -> httpx2.Response:
@@ -61,59 +60,37 @@ class Recording(httpx2.AsyncByteStream, httpx2.SyncByteStream):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, StopAsyncIteration):
-            self._end()
         if isinstance(error, httpx2.TransportError):
             plainest = "ReadError" if self._inner is not None else "ConnectError"
             name = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in FAILURES), plainest)
             self._response[OURS]["failure"] = {"at": self._now(), "name": name, "message": scrub.scrub_text(str(error))}
-            self._end()
+            self._finish()
 
-    def __aiter__(self) -> Recording:
-        self._pieces = self._inner.__aiter__()
-        return self
-
-    async def __anext__(self) -> bytes:
+    async def _next(self) -> bytes | None:
         with self:
-            return self._passed(await self._pieces.__anext__())
+            data = await self._behind()
+        if data is None:
+            self._finish()
+        else:
+            self._parts.append(data)
+            self._times.append(self._now())
+        return data
 
-    async def aclose(self) -> None:
-        """Close the stream behind; what did not come is not recorded."""
-        try:
-            await self._inner.aclose()
-        finally:
-            self._end(by_client=True)
-
-    def __iter__(self) -> Iterator[bytes]:
-        with self:
-            for data in self._inner:
-                yield self._passed(data)
-        self._end()
-
-    def close(self) -> None:
-        """Close the stream behind; what did not come is not recorded."""
-        try:
-            self._inner.close()
-        finally:
-            self._end(by_client=True)
+    def _end(self, now: float) -> None:
+        self._finish(by_client=True)
 
     def _now(self) -> float:
         return round(max(0.0, min(self._clock(), getattr(self._inner, "due", math.inf)) - self._sent), 6)
 
-    def _passed(self, data: bytes) -> bytes:
-        self._chunks.append(data)
-        self._times.append(self._now())
-        return data
-
-    def _end(self, *, by_client: bool = False) -> None:
+    def _finish(self, *, by_client: bool = False) -> None:
         """The answer came to its end, or the client wants no more of it."""
         done, self._done = self._done, None
         if done is None:
             return
-        request, response, body = self._request, self._response, b"".join(self._chunks)
+        request, response, body = self._request, self._response, b"".join(self._parts)
         if self._inner is not None:
             response["body"] = {"string": to_text(body)}
-            response[OURS] |= {"chunks": joined(map(len, self._chunks)), "at": joined(self._times)}
+            response[OURS] |= {"chunks": joined(map(len, self._parts)), "at": joined(self._times)}
         kept = {
             name: [value]
             for name, value in request.headers.multi_items()

@@ -21,8 +21,9 @@ def holds(guard: Streaming, text: str, role: str = "assistant") -> None:
         assert max(0, end - HELD_CHARACTERS) <= edge <= end, f"holds back from {edge} of {end}: {seen!r}"
         early = [found for found in guard.check(seen, role=role) if found.start < edge]
         assert early == [found for found in whole if found.start < edge], f"not final before {edge}: {seen!r} goes on {text[end:]!r}"
-    for place in range(CONTEXT_CHARACTERS, len(text)):
-        cut = place - CONTEXT_CHARACTERS
+    looks_back = getattr(guard, "looks_back", CONTEXT_CHARACTERS)
+    for place in range(looks_back, len(text)):
+        cut = place - looks_back
         late = [moved(found, cut) for found in guard.check(text[cut:], role=role) if found.start + cut >= place]
         assert late == [found for found in whole if found.start >= place], f"at {place} it looks back beyond {cut}: {text!r}"
 

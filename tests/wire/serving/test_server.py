@@ -18,6 +18,7 @@ import pytest
 from llmlab.errors import BadInput
 from llmlab.wire import Chaos, Simulator, serve
 from llmlab.wire.faults import LatencySpike
+from llmlab.wire.serving.server import JOURNAL_LINES
 
 QUESTION: list[Any] = [{"role": "user", "content": "Is there a warranty?"}]
 ASKED = {"model": "gpt-4o", "messages": QUESTION}
@@ -112,6 +113,14 @@ def test_two_hundred_streams_at_once_all_arrive_whole() -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_what_weather_behind_a_port_remembers_is_bounded() -> None:
+    inner = Chaos(Simulator())
+    outer = Chaos(inner)
+    inner.keeps = 7
+    with serve(outer):
+        assert (JOURNAL_LINES, 7) == (outer.keeps, inner.keeps)
+
+
 def test_curl_reads_a_stream() -> None:
     with serve(Simulator(latency=False)) as server:
         words = ["curl", "-sSN", server.url + CHAT, "-H", "Authorization: Bearer any", "-d", json.dumps({**ASKED, "stream": True})]

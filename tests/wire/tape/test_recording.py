@@ -12,7 +12,7 @@ import pytest
 from llmlab.protocol.clock import simulate
 from llmlab.wire.tape.interaction import Interaction, ours
 from llmlab.wire.tape.recording import Recording
-from llmlab.wire.transport import SOURCE, AsyncPieces, Failure, Piece, Reply
+from llmlab.wire.transport import SOURCE, Failure, Piece, Pieces, Reply
 
 URL = "https://api.openai.com/v1/chat/completions"
 
@@ -201,7 +201,7 @@ def test_times_are_those_of_the_stream_and_not_of_a_client_that_reads_late() -> 
         reply = Reply(headers_at=1.0, pieces=[Piece(1.0, b"a"), Piece(1.5, b"b")], failure=Failure(2.0, "ReadError", "gone"))
         recording = Recording(request, asyncio.get_running_loop().time, done.append)
         await asyncio.sleep(1.0)
-        tee: Any = recording.follow(httpx2.Response(200, stream=AsyncPieces(reply, 0.0, None, request))).stream
+        tee: Any = recording.follow(httpx2.Response(200, stream=Pieces(reply, 0.0, None, request))).stream
         assert 1.0 == tee.due
         await asyncio.sleep(10)
         chunks = tee.__aiter__()

@@ -4,7 +4,7 @@ import pytest
 
 import llmlab
 from llmlab.errors import BadInput
-from llmlab.lab.guarded import INSTRUCTION, Poisoned, exchange, obedience, obeyed, prices
+from llmlab.lab.obedience import INSTRUCTION, Poisoned, exchange, obedience, obeyed, prices
 from llmlab.pipeline.guardrails import InjectionGuard, LengthGuard, PIIGuard
 from llmlab.pipeline.prompt import Prompt
 

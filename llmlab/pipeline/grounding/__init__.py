@@ -1,0 +1,7 @@
+"""Grounding, by the name that users type: `llmlab.grounding.check(answer, sources=[...])`."""
+
+from llmlab.pipeline.grounding.check import THRESHOLD, Claim, Grounding, check
+from llmlab.pipeline.grounding.citations import Citation, Quote
+from llmlab.pipeline.grounding.guard import GroundingGuard
+
+__all__ = ["THRESHOLD", "Citation", "Claim", "Grounding", "GroundingGuard", "Quote", "check"]

@@ -1,0 +1,270 @@
+"""Does a sentence of a source say what a claim says: words first, then everything that must not differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from rapidfuzz import fuzz, process
+from rapidfuzz.distance import Levenshtein
+
+from llmlab.pipeline.grounding.passage import Passage, Sources
+from llmlab.pipeline.grounding.values import Value, same
+from llmlab.pipeline.grounding.words import OPPOSITE, SYNONYMS
+
+CANDIDATES = 4
+"""How many sentences a claim is compared with."""
+_SUM = 10
+"""How many values may be added up."""
+_CLOSE = 0.85
+"""A sentence that shares this part of what the best one shares may be the right one too."""
+_FEW = 0.55
+"""Below this the words alone are too few, whatever else agrees."""
+_FUZZY = 82
+"""How alike two words must be to count as one (0 to 100)."""
+
+
+_Near = Callable[[], Iterable[Passage]]
+"""Gives the other sentences that come into question; they are taken apart only then."""
+
+
+class Match(NamedTuple):
+    """How well a claim fits the best sentence there is."""
+
+    score: float
+    """0 to 1."""
+    reason: str
+    """Why it is not 1, for people; empty: nothing is against it."""
+    sentence: int | None
+    """Number of the sentence; None: no sentence has anything to do with it."""
+
+
+def best(claim: Passage, question: Passage, sources: Sources, only: Container[int] | None = None) -> Match:
+    """Return the match of `claim` with the sentence that shares most with it, by rare words and values.
+
+    Args:
+        claim: What the answer says.
+        question: Its words are no news, and help to find the place.
+        sources: What the answer should rest on.
+        only: The sentences to look at; None: all.
+    """
+    held: dict[int, float] = {}
+    weights: dict[str, float] = {}
+    wanted = [(key, 1.0) for key in claim.stems] + [(key, 0.4) for key in question.stems if key not in claim.stems]
+    _hold(wanted, held, weights, sources, only)
+    by_words = dict(held)
+    _hold([(f"{value.number:g}", 0.5) for value in claim.values], held, weights, sources, only)
+    ranked = sorted(held, key=lambda sentence: (-held[sentence], sentence))[:CANDIDATES]
+    if not ranked:
+        return Match(0.0, "no source says anything like it", None)
+    known = {key for key in claim.stems if sources.find(key)}
+    names = claim.names | (sources.names & claim.stems.keys())
+    matches = []
+    for sentence in ranked:
+        if held[sentence] < _CLOSE * held[ranked[0]]:
+            break
+        others = [other for other in ranked if other != sentence]
+        closer = [other for other in others if by_words.get(other, 0.0) >= by_words.get(sentence, 0.0)]
+        near, closest = (partial(map, sources.passage, some) for some in (others, closer))
+        matches.append(Match(*_compare(claim, sources.passage(sentence), question, near, closest, weights, known, names), sentence))
+    return max(matches, key=lambda match: match.score)
+
+
+def _hold(
+    wanted: Iterable[tuple[str, float]], held: dict[int, float], weights: dict[str, float], sources: Sources, only: Container[int] | None
+) -> None:
+    """Add to each sentence the weights of the wanted words that it holds: the rarer, the more."""
+    for key, share in wanted:
+        found = sources.find(key)
+        weights[key] = weight = 1 / math.sqrt(len(found)) if found else 1.0
+        for sentence in found:
+            if only is None or sentence in only:
+                held[sentence] = held.get(sentence, 0.0) + share * weight
+
+
+def _compare(
+    claim: Passage,
+    given: Passage,
+    question: Passage,
+    near: _Near,
+    closer: _Near,
+    weights: dict[str, float],
+    known: set[str],
+    names: set[str],
+) -> tuple[float, str]:
+    shared = {key: key for key in claim.stems if key in given.stems}
+    for key in claim.stems:
+        if key not in shared and (twin := _twin(key, given)):
+            shared[key] = twin
+    total = math.fsum(weights[key] for key in claim.stems)
+    inside = math.fsum(weights[key] for key in claim.stems if key in shared) / total if total else 0.0
+    asked = math.fsum(weights[key] for key in claim.stems if key not in shared and key in question.stems) / total if total else 0.0
+    about = math.fsum(weights[key] for key in claim.stems if key in known and key not in shared) / total if total else 0.0
+    hits = sum(any(same(value, other) for other in given.values) for value in claim.values)
+    score = 0.45 + 0.55 * min(1.0, inside + 0.6 * asked + 0.4 * about) if total else 0.9
+    if hits and hits == len(claim.values):
+        score = max(score, 0.6 + 0.4 * score)
+    doubts = [
+        *_values(claim, given, question, near),
+        *_elsewhere(claim, given, question, closer),
+        *_replaced(claim, given, shared, known),
+        *_denials(claim, given, shared),
+        *_names(claim, given, question, near, names),
+        *_opposites(claim, given),
+        *_conditions(claim, given, shared),
+        *_swaps(claim, given, shared),
+    ]
+    # The worst doubt counts in full, and each (itself again) a little more.
+    factor, reason = min(doubts, default=(1.0, ""))
+    factor *= math.prod(doubt**0.3 for doubt, _ in sorted(doubts))
+    if not reason and score < _FEW:
+        reason = "too few of its words are in the sources"
+    return round(score * factor, 3), reason
+
+
+def _twin(key: str, given: Passage) -> str | None:
+    """Return the stem of the sentence that says the same as `key`: a synonym, or the same word misspelled."""
+    for other in SYNONYMS.get(key, ()):
+        if other in given.stems:
+            return other
+    if len(key) < 5 or key in OPPOSITE:
+        return None
+    found = process.extractOne(key, given.stems.keys(), scorer=fuzz.ratio, score_cutoff=_FUZZY)
+    return found[0] if found and found[0] not in OPPOSITE else None
+
+
+def _values(claim: Passage, given: Passage, question: Passage, near: _Near) -> list[tuple[float, str]]:
+    doubts = []
+    for value in claim.values:
+        if any(same(value, other) for other in given.values):
+            continue
+        rivals = [other for other in given.values if other.dimension == value.dimension]
+        holders = [passage for passage in near() if any(same(value, other) for other in passage.values)]
+        if any(same(value, other) for other in question.values):
+            doubts.append((0.8, f"{_text(value)} is in the question, and not in the source"))
+        elif _adds_up(value, claim.values):
+            continue
+        elif holders:
+            fits = any(key in passage.stems and key not in given.stems for passage in holders for key in (*claim.stems, *question.stems))
+            doubts.append((0.7 if fits or not rivals else 0.45, f"{_text(value)} is said of something else"))
+        else:
+            instead = f"; the source says {_text(rivals[0])}" if rivals else ""
+            doubts.append((0.2, f"{_text(value)} is in no source{instead}"))
+    return doubts
+
+
+def _adds_up(value: Value, claimed: Sequence[Value]) -> bool:
+    """Return whether `value` is the sum of the others of its kind, as in "$20: $14 for the plan and $6 for Alaska"."""
+    parts = [other.amount for other in claimed[:_SUM] if other is not value and other.dimension == value.dimension]
+    return len(parts) > 1 and math.isclose(math.fsum(parts), value.amount)
+
+
+def _elsewhere(claim: Passage, given: Passage, question: Passage, near: _Near) -> list[tuple[float, str]]:
+    """Find a sentence that speaks of more of what the claim and the question speak of, and has another value for it."""
+    wanted = claim.stems.keys() | question.stems.keys()
+    here = wanted & given.stems.keys()
+    for value in claim.values:
+        for passage in near():
+            if any(same(value, other) for other in passage.values):
+                continue
+            rivals = [other for other in passage.values if other.unit == value.unit]
+            there = wanted & passage.stems.keys()
+            if rivals and there > here:
+                return [(0.6, f"{_text(value)} may be said of something else; another sentence says {_text(rivals[0])}")]
+    return []
+
+
+def _denials(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
+    """Find what one side denies and the other affirms; where both deny something, only what is exchanged counts."""
+    backward = {twin: key for key, twin in shared.items()}
+    mine = sorted(key for key in claim.heads if shared.get(key) in given.affirmed - given.denied)
+    theirs = sorted(key for key in given.heads if backward.get(key) in claim.affirmed - claim.denied)
+    if len(shared) < 2:
+        return []
+    if mine and (theirs or (not given.restricts and all(backward.get(key) in claim.denied for key in given.heads))):
+        return [(0.35, f'it denies "{claim.written[mine[0]]}", and the source does not')]
+    if theirs and not claim.restricts and all(shared.get(key) in given.denied for key in claim.heads):
+        return [(0.35, f'the source denies "{given.written[theirs[0]]}"')]
+    return []
+
+
+def _names(claim: Passage, given: Passage, question: Passage, near: _Near, names: set[str]) -> list[tuple[float, str]]:
+    doubts = []
+    for name in sorted(names):
+        if name in given.stems or _twin(name, given):
+            continue
+        if any(name in passage.stems for passage in near()):
+            if given.names - claim.stems.keys():
+                doubts.append((0.5, f"{claim.written[name]} is not in this sentence of the source"))
+        elif name in question.stems:
+            if given.names - claim.stems.keys():
+                doubts.append((0.9, f"the source does not speak of {claim.written[name]}"))
+        else:
+            doubts.append((0.4, f"{claim.written[name]} is in no source that fits"))
+    return doubts
+
+
+def _opposites(claim: Passage, given: Passage) -> list[tuple[float, str]]:
+    if bool(claim.heads) != bool(given.heads):
+        return []
+    for key in claim.stems:
+        for other in OPPOSITE.get(key, ()) if key not in given.stems else ():
+            if other in given.stems and other not in claim.stems:
+                return [(0.35, f'the source says the opposite: "{given.written[other]}", not "{claim.written[key]}"')]
+    return []
+
+
+def _conditions(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
+    if len(shared) >= 3 and claim.conditions and given.conditions and not claim.conditions & given.conditions:
+        return [(0.6, "the condition is another one")]
+    return []
+
+
+def _replaced(claim: Passage, given: Passage, shared: dict[str, str], known: set[str]) -> list[tuple[float, str]]:
+    """Find a word that stands in the place of another, in a claim that otherwise repeats the sentence."""
+    missing = [key for key in claim.stems if key not in shared]
+    if len(shared) < 3 or len(missing) > max(1, len(shared) / 2):
+        return []
+    ours = [shared.get(key, key) for key in claim.sequence]
+    for step in Levenshtein.opcodes(ours, given.sequence):
+        if step.tag == "replace":
+            foreign = [
+                claim.sequence[at] for at in range(step.src_start, step.src_end) if ours.count(ours[at]) > given.sequence.count(ours[at])
+            ]
+            instead = [key for key in given.sequence[step.dest_start : step.dest_end] if key not in ours]
+            if foreign and instead:
+                reason = f'the source says "{given.written[instead[0]]}", not "{claim.written[foreign[0]]}"'
+                return [(0.5 if foreign[0] in known else 0.7, reason)]
+    if missing and missing[0] in known:
+        return [(0.6, f'"{claim.written[missing[0]]}" is not in this sentence of the source')]
+    return []
+
+
+def _swaps(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
+    """Find a value that the source has for something else in the same sentence: another of its kind stands nearer to all of its words."""
+    pairs = list(zip(given.places, given.values, strict=True))
+    for number, value in enumerate(claim.values):
+        own = [place for place, other in pairs if same(value, other)]
+        rivals = [(place, other) for place, other in pairs if other.dimension == value.dimension and not same(value, other)]
+        if not own or not rivals:
+            continue
+        others = [place for index, place in enumerate(claim.places) if index != number]
+        here = [claim.places[number]]
+        context = {key: _distance(here, claim.stems[key]) for key in shared}
+        context = {key: gap for key, gap in context.items() if not others or gap < _distance(others, claim.stems[key])}
+        nearest = sorted(context, key=lambda key: (context[key], key))[:3]
+        for place, other in rivals:
+            gains = [_distance(own, given.stems[shared[key]]) - _distance([place], given.stems[shared[key]]) for key in nearest]
+            if gains and min(gains) > 0 and max(gains) > 1:
+                return [(0.45, f"{_text(value)} is said of something else, and {_text(other)} of this")]
+    return []
+
+
+def _distance(places: Sequence[int], others: Sequence[int]) -> int:
+    return min(abs(place - other) for place in places for other in others)
+
+
+def _text(value: Value) -> str:
+    return f"{value.number:g} {value.unit}".strip()
