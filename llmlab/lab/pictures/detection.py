@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from llmlab.lab.pictures.base import BLUE, FONT_POINTS, GRAY, INK, RULE, VERMILION, WIDTH_INCHES, Picture, bare, bold, key, width_of
+from llmlab.lab.pictures.base import BLUE, GRAY, RULE, VERMILION, WIDTH_INCHES, Picture, bold, width_of
 
 _ROW_INCHES, _FOOT_INCHES, _HEAD_INCHES = 0.3, 0.62, 0.4
 
@@ -36,11 +36,10 @@ def precision_recall(frame: pd.DataFrame, threshold: float) -> Picture:
     axes.set(xlim=(0, 1), ylim=(0.4, 1.02), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0.4, 0.6, 0.8, 1])
     axes.set_xticklabels([f"{100 * tick:.0f} %" for tick in axes.get_xticks()])
     axes.set_yticklabels([f"{100 * tick:.0f} %" for tick in axes.get_yticks()])
-    axes.set_xlabel("recall: attacks caught", fontsize=FONT_POINTS, color=INK)
-    axes.set_ylabel("precision: alarms right", fontsize=FONT_POINTS, color=INK)
+    axes.set_xlabel("recall: attacks caught")
+    axes.set_ylabel("precision: alarms right")
     axes.grid(color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
-    bare(axes)
     words = [
         f"catches {here['caught']:.0f} of {last['caught']:.0f} attacks,",
         f"stops {here['false_alarms']:.0f} of {last['false_alarms']:.0f} harmless",
@@ -66,10 +65,9 @@ def by_class(frame: pd.DataFrame) -> Picture:
     axes = picture.box(left, _FOOT_INCHES, WIDTH_INCHES - left - 0.3, high)
     axes.set(xlim=(-0.01, 1.01), ylim=(len(frame), 0), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
     axes.set_xticklabels([f"{100 * tick:.0f} %" for tick in axes.get_xticks()])
-    axes.set_xlabel("share of families, with 95 % intervals", fontsize=FONT_POINTS, color=INK)
+    axes.set_xlabel("share of families, with 95 % intervals")
     axes.grid(axis="x", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
-    bare(axes)
     looks: list[tuple[str, float, str, str]] = [("recall", 0.32, BLUE, "o"), ("over_defense", 0.68, VERMILION, "^")]
     for row, (name, (_, found)) in enumerate(zip(names, frame.iterrows(), strict=True)):
         for what, offset, color, marker in looks:
@@ -78,7 +76,7 @@ def by_class(frame: pd.DataFrame) -> Picture:
                 axes.plot(found[what], row + offset, marker=marker, markersize=7, color=color, clip_on=False, gid=what)
         look: dict[str, Any] = {"weight": "bold"} if name == "all" else {}
         picture.write(left - 0.12, _FOOT_INCHES + _ROW_INCHES * (len(frame) - row - 0.5), name, ha="right", **look)
-    key(picture, 0.1, _FOOT_INCHES + high + 0.2, [("●", BLUE, "attacks caught"), ("▲", VERMILION, "hard harmless texts stopped")])
+    picture.explain(0.1, _FOOT_INCHES + high + 0.2, [("●", BLUE, "attacks caught"), ("▲", VERMILION, "hard harmless texts stopped")])
     return picture
 
 

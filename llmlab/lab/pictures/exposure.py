@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmlab.lab.exposure import Exposure
-from llmlab.lab.pictures.base import BLACK, FONT_POINTS, GRAY, INK, PALE, VERMILION, WIDTH_INCHES, Picture, bare, key, width_of
+from llmlab.lab.pictures.base import BLACK, GRAY, PALE, VERMILION, WIDTH_INCHES, Picture, width_of
 
 _ROW_INCHES, _FOOT_INCHES, _HEAD_INCHES = 0.62, 0.62, 0.4
 _WORD = 12
@@ -25,8 +25,7 @@ def exposure(runs: Sequence[Exposure]) -> Picture:
     axes = picture.box(left, _FOOT_INCHES, WIDTH_INCHES - left - 0.25, _ROW_INCHES * len(runs))
     longest = max(run.moments[-1].tokens for run in runs)
     axes.set(xlim=(0, longest * 1.02), ylim=(len(runs), 0), yticks=[])
-    axes.set_xlabel("tokens that the model has written", fontsize=FONT_POINTS, color=INK)
-    bare(axes)
+    axes.set_xlabel("tokens that the model has written")
     for row, run in enumerate(runs):
         last = run.moments[-1].tokens
         for state, start, end in _stretches(run):
@@ -38,8 +37,7 @@ def exposure(runs: Sequence[Exposure]) -> Picture:
         height = _FOOT_INCHES + _ROW_INCHES * (len(runs) - row - 0.5)
         picture.write(left - 0.12, height, names[row], ha="right", linespacing=1.05)
     top = _FOOT_INCHES + _ROW_INCHES * len(runs) + 0.22
-    key(
-        picture,
+    picture.explain(
         0.1,
         top,
         [("■", "#8DBBDB", "delivered"), ("▨", GRAY, "held back"), ("■", VERMILION, "leaked"), ("✖", BLACK, "answer stopped")],

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 
 from llmlab.evals.detection import Alarms
-from llmlab.lab.pictures.base import BLACK, BLUE, PALE, VERMILION, Picture, bold, key
+from llmlab.lab.pictures.base import BLACK, BLUE, PALE, VERMILION, Picture, bold
 
 _SIDE_INCHES, _GAP_INCHES, _FOOT_INCHES, _HEAD_INCHES = 3.2, 0.35, 0.45, 0.4
 _KINDS = {"caught": BLUE, "missed": BLACK, "false_alarms": VERMILION, "passed": PALE}
@@ -58,7 +58,7 @@ def icon_array(alarms: Alarms) -> Picture:
     picture.write(0.1, head, f"{total:,} requests", **bold())
     _stopped(picture, found, 0.1 + _SIDE_INCHES + _GAP_INCHES, head)
     signs = zip(("●", "✖", "▲", "■"), _KINDS.items(), strict=True)
-    key(picture, 0.1, 0.2, [(sign, "#8DBBDB" if kind == "passed" else color, _WORDS[kind]) for sign, (kind, color) in signs])
+    picture.explain(0.1, 0.2, [(sign, "#8DBBDB" if kind == "passed" else color, _WORDS[kind]) for sign, (kind, color) in signs])
     return picture
 
 
