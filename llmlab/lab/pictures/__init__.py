@@ -19,7 +19,10 @@ from llmlab.lab.pictures.base import (
     Picture,
     outcomes,
 )
+from llmlab.lab.pictures.detection import by_class, class_table, precision_recall
 from llmlab.lab.pictures.ecdf import ecdf, ecdf_table
+from llmlab.lab.pictures.exposure import exposure
+from llmlab.lab.pictures.icons import icon_array, icon_table
 from llmlab.lab.pictures.price import price_bar, price_table
 from llmlab.lab.pictures.scatter import paired_scatter, paired_scatter_table
 from llmlab.lab.pictures.storm import storm_strip, storm_table
@@ -38,12 +41,18 @@ __all__ = [
     "VERMILION",
     "WIDTH_INCHES",
     "Picture",
+    "by_class",
+    "class_table",
     "ecdf",
     "ecdf_table",
+    "exposure",
+    "icon_array",
+    "icon_table",
     "outcomes",
     "paired_scatter",
     "paired_scatter_table",
     "phase_portrait",
+    "precision_recall",
     "price_bar",
     "price_table",
     "storm_clock",
