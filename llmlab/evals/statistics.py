@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from statistics import NormalDist, median
@@ -38,26 +37,29 @@ class Estimate(NamedTuple):
         return f"{value} [{low}, {high}]{' ' + unit if unit else ''}"
 
 
-def proportion(hits: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
+def proportion(hits: int, n: int, confidence: float = CONFIDENCE, *, worth: float | None = None) -> Estimate:
     """Return a share with Wilson's score interval.
 
     (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n), with p = hits/n (Wilson 1927, JASA 22:209).
 
     Args:
         hits: Number of successes.
-        n: Number of independent observations.
+        n: Number of observations.
         confidence: Probability with which the interval covers the true share, 0 < confidence < 1.
+        worth: How many independent observations the n are worth, 0 < worth <= n; None: all are independent.
 
     Returns:
-        The share and its interval; no value where n is 0.
+        The share and its interval, with `worth`, rounded down, for its n; no value where n is 0.
 
     Raises:
-        BadInput: The counts are no counts, or the confidence is none.
+        BadInput: The counts are no counts, or the confidence or the worth is none.
     """
     if not (isinstance(hits, int) and isinstance(n, int) and 0 <= hits <= n):
         raise BadInput(f"a proportion is of whole numbers, with hits between 0 and n, not {hits!r} of {n!r}")
     _check_confidence(confidence)
-    return _wilson(hits / n, n, confidence) if n else Estimate(None, None, None, 0)
+    if worth is not None and not 0 < worth <= n:
+        raise BadInput(f"{n} observations are worth more than 0 and at most {n} independent ones, not {worth!r}")
+    return _wilson(hits / n, n if worth is None else worth, confidence) if n else Estimate(None, None, None, 0)
 
 
 def clustered_proportion(shares: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
@@ -74,12 +76,12 @@ def clustered_proportion(shares: Sequence[float], confidence: float = CONFIDENCE
     return _wilson(math.fsum(shares) / len(shares), len(shares), confidence) if shares else Estimate(None, None, None, 0)
 
 
-def _wilson(share: float, n: int, confidence: float) -> Estimate:
+def _wilson(share: float, n: float, confidence: float) -> Estimate:
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     center, spread = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
     low = max(0.0, (center - spread) / scale) if share > 0 else 0.0
-    return Estimate(share, low, min(1.0, (center + spread) / scale) if share < 1 else 1.0, n)
+    return Estimate(share, low, min(1.0, (center + spread) / scale) if share < 1 else 1.0, int(n))
 
 
 def quantile(values: Sequence[float], q: float, confidence: float = CONFIDENCE) -> Estimate:
@@ -159,8 +161,7 @@ def _check_confidence(confidence: float) -> None:
 @lru_cache(maxsize=4096)
 def _ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
     """Return the ranks (from 1) of the two order statistics; 0 or n + 1 where there is none."""
-    from scipy.special import bdtr  # scipy.stats has it, too, and takes half a second to load
+    from scipy.stats import binom
 
     tail = (1 - confidence) / 2
-    low, high = (bisect_left(range(n), part, key=lambda k: float(bdtr(k, n, q))) for part in (tail, 1 - tail))
-    return low, high + 1
+    return int(binom.ppf(tail, n, q)), int(binom.ppf(1 - tail, n, q)) + 1

@@ -39,6 +39,8 @@ class Result(NamedTuple):
     pictures: tuple[Picture, ...]
     note: str = ""
     """Who answered, and what to keep in mind."""
+    html: str = ""
+    """What stands above the pictures; whoever gives it has escaped what comes from outside."""
 
 
 class Panel(widgets.VBox):  # type: ignore[misc]
@@ -201,7 +203,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]
     # How it works.
 
     def _build(self, extra: dict[str, Any]) -> None:
-        self.sentence, self.banner, self.table, self.code_view = (widgets.HTML(layout=widgets.Layout(width="100%")) for _ in range(4))
+        made_of_text = (widgets.HTML(layout=widgets.Layout(width="100%")) for _ in range(5))
+        self.sentence, self.banner, self.detail, self.table, self.code_view = made_of_text
         self.progress = widgets.IntProgress(min=0, max=100, layout=widgets.Layout(width="292px"), tooltip="Share done")
         buttons = {
             f"Run {self.pressed}": (lambda: self.run(self.pressed), f"{self.pressed} requests an app"),
@@ -226,7 +229,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         # No tooltip on an image: the browser's side of ipywidgets 8.1 fails on it. The sentence above and the table below say the same.
         images = [widgets.Image(format="png", layout=widgets.Layout(width="100%", margin="0 0 6px 0")) for _ in range(self.pictures)]
         self.chat, self.figures = Chat(), widgets.VBox(images)
-        right = widgets.VBox([self.figures, self.table], layout=widgets.Layout(flex="1 1 420px", min_width="0", max_width="800px"))
+        right = widgets.VBox(
+            [self.detail, self.figures, self.table], layout=widgets.Layout(flex="1 1 420px", min_width="0", max_width="800px")
+        )
         self._body = widgets.HBox([left, right], layout=widgets.Layout(flex_flow="row wrap", width="100%"))
 
     def _released(self, _: object) -> None:
@@ -274,7 +279,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         for number, image in enumerate(self.figures.children):
             image.value = images[number] if number < len(images) else b""
             image.layout.display = None if image.value else "none"
-        self.table.value = page.boxed_table(result.table)
+        self.detail.value, self.table.value = result.html, page.boxed_table(result.table)
         if self.code_view.value:
             self.code_view.value = page.code(self.code(self._seed.value, **self.chosen))
 
