@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from statistics import NormalDist, median
@@ -161,7 +162,8 @@ def _check_confidence(confidence: float) -> None:
 @lru_cache(maxsize=4096)
 def _ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
     """Return the ranks (from 1) of the two order statistics; 0 or n + 1 where there is none."""
-    from scipy.stats import binom
+    from scipy.special import bdtr  # scipy.stats has it, too, and takes half a second to load
 
     tail = (1 - confidence) / 2
-    return int(binom.ppf(tail, n, q)), int(binom.ppf(1 - tail, n, q)) + 1
+    low, high = (bisect_left(range(n), part, key=lambda k: float(bdtr(k, n, q))) for part in (tail, 1 - tail))
+    return low, high + 1
