@@ -25,6 +25,7 @@ _HOMES = (
     "llmlab.notebook.start_here_exercises",
     "llmlab.notebook.latency_variance_exercises",
     "llmlab.notebook.retries_and_fallbacks_exercises",
+    "llmlab.notebook.hallucination_exercises",
 )
 
 

@@ -19,8 +19,11 @@ from llmlab.lab.pictures.base import (
     Picture,
     outcomes,
 )
+from llmlab.lab.pictures.beside import Beside
 from llmlab.lab.pictures.ecdf import ecdf, ecdf_table
 from llmlab.lab.pictures.price import price_bar, price_table
+from llmlab.lab.pictures.reach import reach, reach_table
+from llmlab.lab.pictures.risk import risk_curve, risk_table
 from llmlab.lab.pictures.scatter import paired_scatter, paired_scatter_table
 from llmlab.lab.pictures.storm import storm_strip, storm_table
 from llmlab.lab.pictures.storm_clock import phase_portrait, storm_clock, storm_clock_table
@@ -37,6 +40,7 @@ __all__ = [
     "PALE",
     "VERMILION",
     "WIDTH_INCHES",
+    "Beside",
     "Picture",
     "ecdf",
     "ecdf_table",
@@ -46,6 +50,10 @@ __all__ = [
     "phase_portrait",
     "price_bar",
     "price_table",
+    "reach",
+    "reach_table",
+    "risk_curve",
+    "risk_table",
     "storm_clock",
     "storm_clock_table",
     "storm_strip",
