@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import openai
@@ -23,6 +23,7 @@ from llmlab.lab.run import App
 from llmlab.lab.runs import Row, Runs
 from llmlab.pipeline.abstain import Abstain
 from llmlab.pipeline.grounding import THRESHOLD, GroundingGuard, check
+from llmlab.pipeline.output import STRUCTURED
 from llmlab.pipeline.parsing.prose import prose
 from llmlab.pipeline.pipeline import Pipeline
 from llmlab.pipeline.prompt import Prompt
@@ -95,9 +96,9 @@ def _model(seed: int, made_up: float) -> Simulator:
 _ROUTES = [Route("main", model="main", stream=False), Route("fast", model="fast", stream=False)]
 
 
-async def _asked(client: openai.AsyncOpenAI, question: str) -> str:
+async def _asked(client: openai.AsyncOpenAI, question: str, route: Route = _ROUTES[0]) -> str:
     """Return what the model wrote, asked as the pipeline asks."""
-    body: dict[str, Any] = _ROUTES[0].body(Prompt().messages(question, retrieve(question)), SupportAnswer)
+    body: dict[str, Any] = route.body(Prompt().messages(question, retrieve(question)), SupportAnswer)
     completion = await client.chat.completions.create(**body)
     return completion.choices[0].message.content or ""
 
@@ -106,8 +107,8 @@ async def _naive(client: openai.AsyncOpenAI, question: str) -> str:
     return str(json.loads(await _asked(client, question))["answer"])
 
 
-async def _schema(client: openai.AsyncOpenAI, question: str) -> str:
-    return SupportAnswer.model_validate_json(await _asked(client, question)).answer
+async def _schema(client: openai.AsyncOpenAI, question: str, route: Route = _ROUTES[0]) -> str:
+    return SupportAnswer.model_validate_json(await _asked(client, question, route)).answer
 
 
 def rung(name: str, threshold: float = THRESHOLD) -> App:
@@ -130,6 +131,11 @@ def rung(name: str, threshold: float = THRESHOLD) -> App:
     abstains = name == "+ abstain"
     guard = GroundingGuard(threshold=threshold, action="abstain" if abstains else "flag")
     return repaired.replace(guards_out=[guard], abstain=Abstain() if abstains else None)
+
+
+def ways_to_ask() -> dict[str, App]:
+    """Return the second rung for each way of asking for JSON: in words alone, in the provider's JSON mode, and by the schema."""
+    return {mode: partial(_schema, route=replace(_ROUTES[0], structured=mode)) for mode in reversed(STRUCTURED)}
 
 
 def ladder(threshold: float = THRESHOLD, top: str = "+ abstain") -> dict[str, App]:

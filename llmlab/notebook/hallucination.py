@@ -32,7 +32,7 @@ from llmlab.pipeline.pipeline import Pipeline
 from llmlab.protocol.draws import uniform
 
 TOP = "+ abstain"
-SHOWN = "q033"
+SHOWN = "q081"
 """Whose answer the panel shows first: with the default weather and seed, a fact in it is made up."""
 _SUPPORTED = ("paraphrase", "literal", "cited", "quoted")
 
