@@ -5,6 +5,8 @@ a text of that label without spans holds what only looks like it: order numbers,
 and numbers are those of documentation and tests, or made up.
 
 Variants of one idea are a family, and a family is in one half. Tune on "open"; score on "held".
+
+Notebook: 02_guardrails.ipynb
 """
 
 from __future__ import annotations

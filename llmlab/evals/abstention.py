@@ -170,8 +170,7 @@ def area(
     found = mean(
         [scale * math.fsum(values) for values in parts.values()], unseen=scale * max(map(len, parts.values())), confidence=confidence
     )
-    if found.low is not None:
-        found = found._replace(low=max(0.0, found.low))  # a risk is never less
+    found = found._replace(low=max(0.0, found.low or 0.0))  # a risk is never less
     best = math.fsum(tails[n - errors :]) / n
     return Area(found, best, max(0.0, (found.value or 0.0) - best))
 

@@ -2,6 +2,8 @@
 
 There is no single number: a guard that stops everything has a recall of 1. Variants of one idea are no independent observations, so every
 family counts once, and the n of an interval is the number of families.
+
+Notebook: 02_guardrails.ipynb
 """
 
 from __future__ import annotations

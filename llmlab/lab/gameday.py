@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
     def measures(self) -> dict[str, dict[str, Estimate]]:
         """Return the estimates of each app, by app and name: over seeds where there are several."""
         slow_seconds = self.scenario.slow_seconds
-        return over_seeds(self.seeds, slow_seconds) if self.seeds else self.runs.measures(slow_seconds)
+        return over_seeds(self.seeds, slow_seconds) if self.seeds else self.scenario.measures(self.runs, slow_seconds)
 
 
 class Verdict(NamedTuple):
@@ -91,8 +91,8 @@ def play(
         lab = Lab(seed=seed, faults=scenario.faults, source=source or scenario.source, max_requests=max_requests, max_usd=max_usd)
         if scenario.own is not None:
             if apps is None and lab.source != "live":
-                storms = tuple(scenario.own(seed + number) for number in range(scenario.seeds))
-                outcomes.append(Outcome(scenario, storms[0], scenario.put_in, seeds=storms))
+                played = tuple(scenario.own(seed + number, requests) for number in range(scenario.seeds))
+                outcomes.append(Outcome(scenario, played[0], scenario.put_in, seeds=played if scenario.seeds > 1 else ()))
             elif names:
                 raise BadInput(f"{scenario.name} has apps of its own, and is never live: leave out your app (--app), or ask for others")
             continue

@@ -12,12 +12,13 @@ from dataclasses import replace
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpx2
 import openai
-from pydantic import BaseModel, Field
 
 from llmlab.data.help_desk import Case, cases, retrieve, says_dont_know
 from llmlab.errors import BadInput, UnknownName
-from llmlab.evals.statistics import Estimate, clustered_proportion
+from llmlab.evals.statistics import Estimate, clustered_proportion, quantile
+from llmlab.lab.answers import BAD_JSON, BAD_JSON_FAULTS, SupportAnswer
 from llmlab.lab.lab import Lab
 from llmlab.lab.run import App
 from llmlab.lab.runs import Row, Runs
@@ -29,7 +30,7 @@ from llmlab.pipeline.pipeline import Pipeline
 from llmlab.pipeline.prompt import Prompt
 from llmlab.pipeline.route import Route
 from llmlab.protocol.models import MODELS
-from llmlab.wire.faults import FAULTS, Fault
+from llmlab.wire.faults import Fault
 from llmlab.wire.habits import HABITS, Habits
 from llmlab.wire.simulator import Simulator
 
@@ -44,22 +45,12 @@ RUNGS = {
     "+ abstain": "what no document says is not shown: I don't know",
 }
 """Each rung and what it adds."""
-BAD_JSON, MADE_UP = 0.3, 0.12
-"""Shares of answers that are put in (assumed)."""
-SPOILERS = ("JsonInFence", "JsonInProse", "TrailingComma", "SingleQuotes", "JsonComments", "JsonCutOff", "JsonNaN")
-"""The faults that leave no JSON: each is as likely, and where one has struck there is no JSON for another to strike."""
+MADE_UP = 0.12
+"""Share of answers in which a fact is changed (assumed)."""
 BEYOND = ("q003", "q010", "q040", "q041", "q043", "q045", "q053", "q068", "q083")
 """Questions for which the simulated model copies the wrong sentence although it makes nothing up: matching words is not understanding."""
 OUTCOMES = ("right", "silently wrong", "degraded", "abstained", "failed")
-"""What reaches the user. Degraded is what comes with a warning, or right from a weaker model; a wrong answer without a warning is silent."""
-
-
-class SupportAnswer(BaseModel):
-    """What a page of the help desk shows."""
-
-    answer: str
-    citations: list[str]
-    confidence: float = Field(ge=0, le=1)
+"""What reaches the user. Degraded: with a warning, or right from a weaker model. Silent: wrong, without a warning."""
 
 
 def questions() -> list[Case]:
@@ -71,8 +62,8 @@ def spoilers(share: float = BAD_JSON) -> list[Fault]:
     """Return the faults that spoil this share of all answers in JSON, 0 to 1: 1 - (1 - p)^7 = share."""
     if not 0 <= share < 1:
         raise BadInput(f"a share of bad JSON lies between 0 and 1, not at {share!r}")
-    each = 1 - (1 - share) ** (1 / len(SPOILERS))
-    return [FAULTS[name](probability=each) for name in SPOILERS] if share else []
+    each = 1 - (1 - share) ** (1 / len(BAD_JSON_FAULTS))
+    return [type(fault)(probability=each) for fault in BAD_JSON_FAULTS] if share else []
 
 
 def weather(seed: int = 7, bad_json: float = BAD_JSON, made_up: float = MADE_UP) -> Lab:
@@ -99,8 +90,8 @@ _ROUTES = [Route("main", model="main", stream=False), Route("fast", model="fast"
 async def _asked(client: openai.AsyncOpenAI, question: str, route: Route = _ROUTES[0]) -> str:
     """Return what the model wrote, asked as the pipeline asks."""
     body: dict[str, Any] = route.body(Prompt().messages(question, retrieve(question)), SupportAnswer)
-    completion = await client.chat.completions.create(**body)
-    return completion.choices[0].message.content or ""
+    response = await client.post("/chat/completions", body=body, cast_to=httpx2.Response)
+    return str(response.json()["choices"][0]["message"]["content"])
 
 
 async def _naive(client: openai.AsyncOpenAI, question: str) -> str:
@@ -230,7 +221,7 @@ def scored(runs: Runs, app: str = "+ repair") -> Scored:
 
 
 def price(runs: Runs) -> pd.DataFrame:
-    """Return what each rung costs: a row an app."""
+    """Return what each rung costs: a row an app. Times are those until the end, an answer or not."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -239,8 +230,8 @@ def price(runs: Runs) -> pd.DataFrame:
             "n": found["answered"].n,
             "attempts a request": f"{found['attempts_per_request'].value:.3f}",
             "tokens a request": f"{found['tokens_per_request'].value:.0f}",
-            "wait p50 (s)": found["wait_p50"].text(2),
-            "wait p90 (s)": found["wait_p90"].text(2),
+            "p50 (s)": quantile([row.total_seconds for row in runs.only(app).rows], 0.5).text(2),
+            "p90 (s)": quantile([row.total_seconds for row in runs.only(app).rows], 0.9).text(2),
             "USD per 1,000": f"{found['usd_per_1000'].value:.3f}",
         }
         for app, found in runs.measures().items()

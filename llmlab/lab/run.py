@@ -123,7 +123,7 @@ class Run:
             completion_tokens=sum(attempt.completion_tokens or 0 for attempt in attempts),
             usd=None if None in costs else float(sum(cost for cost in costs if cost is not None)),
             source="cache" if cached else answering[-1] if answering else "",
-            right=grade(case, text) if case.gradable else None,
+            right=grade(case, text if status != "blocked" else "") if case.gradable else None,
             text=text,
         )
         return row, attempts
@@ -132,19 +132,23 @@ class Run:
         """Return status, reason, text, when the first word was there (in seconds after sending), and whether it came from the cache."""
         clock = asyncio.get_running_loop().time
         wait: float | None = None
+        shown: list[str] = []
+        text: Any
         try:
             if isinstance(self._app, Pipeline):
                 async with aclosing(self._app.stream(question)) as events:
                     async for event in events:
                         if isinstance(event, Delta):
+                            shown.append(event.text)
                             if wait is None:
                                 wait = microseconds(clock() - sent)
                         elif isinstance(event, Finished):
                             answer = event.answer
-                return answer.status, answer.reason, answer.text, wait, bool(answer.cached)
+                text = "".join(shown) if answer.status == "blocked" else answer.text  # what was seen before cannot be taken back
+                return answer.status, answer.reason, text, wait, bool(answer.cached)
             given: Any = self._app(self._client, question)
             if inspect.isasyncgen(given):
-                text: Any = ""
+                text = ""
                 async with aclosing(given):
                     async for piece in given:
                         if piece and wait is None:

@@ -58,6 +58,7 @@ class Row:
     right: bool | None
     """Whether the answer holds what the case's gold says; None where there is no gold."""
     text: str
+    """What the user saw, though a guard stopped it in the middle."""
 
     @property
     def answered(self) -> bool:
@@ -181,7 +182,7 @@ class Runs:
         Args:
             slow_seconds: An answer whose first word comes later is slow (in seconds); one that never comes is slow, too.
         """
-        return {app: _measures([row for row in self.rows if row.app == app], slow_seconds) for app in self.apps}
+        return {app: measured([row for row in self.rows if row.app == app], slow_seconds) for app in self.apps}
 
     def summary(self, slow_seconds: float = SLOW_SECONDS) -> pd.DataFrame:
         """Return a table for people: a row an app, each number with its 95 % interval."""
@@ -227,11 +228,12 @@ class Runs:
 
 
 def summary(measures: Mapping[str, Mapping[str, Estimate]], slow_seconds: float = SLOW_SECONDS) -> pd.DataFrame:
-    """Return the estimates of apps, as `Runs.measures` gives them, as a table for people."""
+    """Return the estimates of apps, as `Runs.measures` gives them, as a table for people; others are taken for shares."""
     import pandas as pd
 
-    lines = []
+    lines, usual = [], measured(())
     for app, found in measures.items():
+        more = {name: share for name, share in found.items() if name not in usual}
         lines.append(
             {
                 "app": app,
@@ -244,6 +246,7 @@ def summary(measures: Mapping[str, Mapping[str, Estimate]], slow_seconds: float 
                 "n cases": found["right"].n,
                 "attempts a request": f"{_value(found['attempts_per_request']):.3f}",
                 "USD per 1,000": "unknown" if found["usd_per_1000"].value is None else f"{found['usd_per_1000'].value:.3f}",
+                **{f"{name.replace('_', ' ')} %": f"{share.text(1, scale=100)}, n = {share.n}" for name, share in more.items()},
             }
         )
     return pd.DataFrame(lines)
@@ -262,7 +265,7 @@ def over_seeds(runs: Sequence[Runs], slow_seconds: float = SLOW_SECONDS) -> dict
     found = {}
     parts = [one.measures(slow_seconds) for one in runs]
     for app in runs[0].apps:
-        together = _measures([row for one in runs for row in one.rows if row.app == app], slow_seconds)
+        together = measured([row for one in runs for row in one.rows if row.app == app], slow_seconds)
         for name in ("answered", "goodput", "slow"):
             together[name] = clustered_proportion([part[app][name].value or 0.0 for part in parts])
         for name in ("wait_p50", "wait_p90", "wait_p99"):
@@ -275,7 +278,8 @@ def _value(estimate: Estimate) -> float:
     return math.nan if estimate.value is None else estimate.value
 
 
-def _measures(rows: Sequence[Row], slow_seconds: float) -> dict[str, Estimate]:
+def measured(rows: Sequence[Row], slow_seconds: float = SLOW_SECONDS) -> dict[str, Estimate]:
+    """Return the usual estimates of some requests of one app, by name: see `Runs.measures`."""
     n = len(rows)
     waits = [row.waited for row in rows]
     by_case: dict[str, list[bool]] = {}

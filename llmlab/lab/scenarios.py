@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from llmlab.errors import BadInput, UnknownName
+from llmlab.evals.statistics import Estimate
+from llmlab.lab import answers, attacks
 from llmlab.lab.apps import stack
 from llmlab.lab.fixes import ladder
 from llmlab.lab.load import Load, Open, Zipf
@@ -40,8 +42,12 @@ class Scenario:
     """Rows of their own: what each fix does alone and together, beside the first of them, which has none."""
     cached: App | None = None
     """A row of its own: with a cache, where questions repeat as `popularity` says. The other rows have no cache."""
-    own: Callable[[int], Runs] | None = None
-    """Plays it for a seed, with apps of its own; nobody else's are played then. None: the apps of the game day, in a Lab."""
+    own: Callable[[int, int], Runs] | None = None
+    """Plays it for a seed and a number of requests, with apps of its own; nobody else's are played then. None: the apps of the game day,
+    in a Lab."""
+    measures: Callable[[Runs, float], dict[str, dict[str, Estimate]]] = Runs.measures
+    """Returns the estimates of each app, given what is slow (in seconds); what it adds to those of `Runs.measures` are shares.
+    Over several seeds there are the usual ones only."""
     popularity: Zipf | None = None
     """How often which question is asked, for the row with the cache; None: all alike."""
 
@@ -119,7 +125,7 @@ STORM = shortened(Storm(per_second=1.71, slots=3), lead_seconds=5.0)
 """The lesson's storm, with a twelfth of its slots and of its load."""
 
 
-def _storm(seed: int) -> Runs:
+def _storm(seed: int, requests: int) -> Runs:
     """Return what naive, careful and the stack make of the storm, as pipelines that wait and try again as they do."""
     storm = replace(STORM, seed=seed)
     apps = {"naive": policy(attempts=3, timeout_seconds=600.0), "careful": policy(), "stack": policy(REMEDIES)}
@@ -143,5 +149,42 @@ register(
         source="simulator",
         seeds=20,
         own=_storm,
+    )
+)
+
+register(
+    Scenario(
+        name="attacks",
+        title="Half of them mean no good, and so do some documents: who obeys, who tells, and who is turned away?",
+        faults=attacks.FAULTS,
+        put_in=attacks.PUT_IN,
+        load=attacks.LOAD,
+        source="simulator",
+        own=attacks.play,
+        measures=attacks.measures,
+    )
+)
+register(
+    Scenario(
+        name="bad-json",
+        title="Three in ten answers are almost JSON: who reads them, and who believes NaN?",
+        faults=answers.BAD_JSON_FAULTS,
+        put_in=answers.BAD_JSON_PUT_IN,
+        load=answers.LOAD,
+        source="simulator",
+        own=answers.play_bad_json,
+        measures=answers.bad_json,
+    )
+)
+register(
+    Scenario(
+        name="made-up-facts",
+        title="One answer in eight makes a fact up: who delivers it, and who says that it doesn't know?",
+        faults=(),
+        put_in=answers.MADE_UP_PUT_IN,
+        load=answers.LOAD,
+        source="simulator",
+        own=answers.play_made_up,
+        measures=answers.made_up,
     )
 )

@@ -24,6 +24,7 @@ OTHER_SEEDS = (8, 9)
 _HOMES = (
     "llmlab.notebook.start_here_exercises",
     "llmlab.notebook.latency_variance_exercises",
+    "llmlab.notebook.guardrails_exercises",
     "llmlab.notebook.retries_and_fallbacks_exercises",
     "llmlab.notebook.hallucination_exercises",
 )

@@ -17,8 +17,8 @@ from llmlab.data.grounding_probes import probes
 from llmlab.data.help_desk import Case, retrieve
 from llmlab.evals import grounding as measured
 from llmlab.evals.abstention import risk_coverage
-from llmlab.lab.ladder import RUNGS, Scored, ladder, questions, reached, rung, scored, shares, weather
 from llmlab.lab.lab import Lab
+from llmlab.lab.ladder import RUNGS, Scored, ladder, questions, reached, rung, scored, shares, weather
 from llmlab.lab.pictures import Beside, Picture, price_bar, reach, reach_table, risk_curve
 from llmlab.lab.run import App
 from llmlab.lab.runs import Runs
@@ -27,7 +27,6 @@ from llmlab.notebook.one import Heard, listen
 from llmlab.notebook.panel import Panel, Result
 from llmlab.notebook.turn import Turn
 from llmlab.pipeline.grounding import THRESHOLD
-from llmlab.pipeline.parsing.partial import PartialObject
 from llmlab.pipeline.pipeline import Pipeline
 from llmlab.protocol.draws import uniform
 
@@ -52,7 +51,9 @@ def mixed(seed: int, n: int = 2000, made_up: float = 0.08) -> Scored:
     for number in range(n):
         side = sides[uniform(seed, "mixed", "side", number) >= made_up]
         drawn.append(side[int(uniform(seed, "mixed", "which", number) * len(side))])
-    return Scored([round(1 - measured.llmlab(one), 9) for one in drawn], [not one.supported for one in drawn], [one.family for one in drawn])
+    return Scored(
+        [round(1 - measured.llmlab(one), 9) for one in drawn], [not one.supported for one in drawn], [one.family for one in drawn]
+    )
 
 
 def detection_table(half: str | None = None) -> pd.DataFrame:
@@ -214,7 +215,7 @@ def sentence(setting: Setting, runs: Runs, frame: pd.DataFrame) -> str:
     tokens = [runs.measures()[app]["tokens_per_request"].value or 0.0 for app in (runs.apps[0], runs.apps[-1])]
     return (
         f"From naive to {setting.top}: failed {path('failed')} %, silently wrong {path('silently wrong')} %, "
-        f"for {100 * (tokens[1] / tokens[0] - 1):.1f} % more tokens and {path('abstained')} % \"I don't know\" {end}"
+        f'for {100 * (tokens[1] / tokens[0] - 1):.1f} % more tokens and {path("abstained")} % "I don\'t know" {end}'
     )
 
 

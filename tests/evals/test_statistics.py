@@ -243,3 +243,15 @@ def test_the_least_n_is_where_an_interval_begins(q: float, confidence: float) ->
 
 def test_a_p99_takes_368() -> None:
     assert 368 == least_n(0.99)
+
+
+@given(st.integers(0, 50), st.integers(1, 50), st.integers(1, 6))
+def test_observations_that_are_worth_fewer_have_the_interval_of_fewer(hits: int, n: int, times: int) -> None:
+    hits = min(hits, n)
+    assert proportion(hits, n)[1:] == pytest.approx(proportion(hits * times, n * times, worth=n)[1:])
+
+
+@pytest.mark.parametrize("worth", [0, -1, 10.5, math.nan])
+def test_observations_are_worth_at_most_themselves(worth: float) -> None:
+    with pytest.raises(BadInput, match="10 observations are worth more than 0 and at most 10 independent ones, not "):
+        proportion(5, 10, worth=worth)

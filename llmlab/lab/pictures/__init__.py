@@ -20,7 +20,10 @@ from llmlab.lab.pictures.base import (
     outcomes,
 )
 from llmlab.lab.pictures.beside import Beside
+from llmlab.lab.pictures.detection import by_class, class_table, precision_recall
 from llmlab.lab.pictures.ecdf import ecdf, ecdf_table
+from llmlab.lab.pictures.exposure import exposure
+from llmlab.lab.pictures.icons import icon_array, icon_table
 from llmlab.lab.pictures.price import price_bar, price_table
 from llmlab.lab.pictures.reach import reach, reach_table
 from llmlab.lab.pictures.risk import risk_curve, risk_table
@@ -42,12 +45,18 @@ __all__ = [
     "WIDTH_INCHES",
     "Beside",
     "Picture",
+    "by_class",
+    "class_table",
     "ecdf",
     "ecdf_table",
+    "exposure",
+    "icon_array",
+    "icon_table",
     "outcomes",
     "paired_scatter",
     "paired_scatter_table",
     "phase_portrait",
+    "precision_recall",
     "price_bar",
     "price_table",
     "reach",

@@ -98,11 +98,15 @@ class Picture(Figure):
             glyphs: Of each outcome.
         """
         words = {"in time": f"first word within {slow_seconds:g} s", "slow": "later", "failed": "failed"}
-        for outcome, word in words.items():
-            if outcome != "failed" or outcome in found:
-                self.write(left, bottom, glyphs[outcome], color=COLORS[outcome], fontsize=FONT_POINTS + 2)
-                self.write(left + 0.2, bottom, word)
-                left += 0.2 + width_of(word) + 0.3
+        shown = [outcome for outcome in words if outcome != "failed" or outcome in found]
+        self.explain(left, bottom, [(glyphs[outcome], COLORS[outcome], words[outcome]) for outcome in shown])
+
+    def explain(self, left: float, bottom: float, entries: Iterable[tuple[str, str, str]]) -> None:
+        """Say what glyphs mean, in one line: glyph, color and word of each, from a place in inches on."""
+        for glyph, color, word in entries:
+            self.write(left, bottom, glyph, color=color, fontsize=FONT_POINTS + 2)
+            self.write(left + 0.2, bottom, word)
+            left += 0.2 + width_of(word) + 0.3
 
     def png(self) -> bytes:
         """Return it as PNG, with twice the pixels of its size on the screen."""

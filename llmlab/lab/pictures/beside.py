@@ -101,7 +101,7 @@ class Beside:
         for (start, end), numbers in spans.items():
             start = max(start, at)
             ids = "".join(f'<span id="{mark}-{number}"></span>' for number in numbers)
-            style = f"background: #DCEBF5; color: #222"
+            style = "background: #DCEBF5; color: #222"
             said = f'{ids}<span style="{style}">{escape(page.text[start:end])}</span>'
             made += [escape(page.text[at:start]), said, f'<span style="{_NAME}; color: {BLUE}">{", ".join(map(str, numbers))}</span>']
             at = max(at, end)

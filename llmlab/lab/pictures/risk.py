@@ -27,13 +27,18 @@ def risk_curve(frame: pd.DataFrame, threshold: float) -> Picture:
     axes = picture.box(0.9, 0.6, 3.5, 2.5, sides=("left", "bottom"))
     shown = frame.dropna(subset=["risk"])
     axes.fill_between(shown["coverage"], shown["risk_low"], shown["risk_high"], color=PALE, linewidth=0)
-    axes.plot(shown["coverage"], shown["risk"], color=BLUE, linewidth=2.2, marker="o", markersize=2.5)
+    axes.plot(shown["coverage"], shown["risk"], color=BLUE, linewidth=2.2)
     here = at_threshold(frame, threshold)
     if not math.isnan(here["risk"]):
         axes.plot(here["coverage"], here["risk"], marker="o", markersize=11, color=VERMILION, clip_on=False, gid="dot")
     top = next(tick for tick in _TICKS if tick >= min(1.0, shown["risk_high"].max() if len(shown) else 1.0))
     left = min(0.75, math.floor(4 * shown["coverage"].min()) / 4) if len(shown) else 0.0
-    axes.set(xlim=(left, 1), ylim=(0, top), xticks=[left + (1 - left) * part / 5 for part in range(6)], yticks=[top * part / 5 for part in range(6)])
+    axes.set(
+        xlim=(left, 1),
+        ylim=(0, top),
+        xticks=[left + (1 - left) * part / 5 for part in range(6)],
+        yticks=[top * part / 5 for part in range(6)],
+    )
     axes.set_xticklabels([f"{100 * tick:.0f} %" for tick in axes.get_xticks()])
     axes.set_yticklabels([f"{100 * tick:g} %" for tick in axes.get_yticks()])
     axes.set_xlabel("coverage: requests answered", fontsize=FONT_POINTS, color=INK)
@@ -45,7 +50,7 @@ def risk_curve(frame: pd.DataFrame, threshold: float) -> Picture:
     else:
         words = [
             f"answers {100 * here['coverage']:.0f} % of requests;",
-            f"of these {here['wrong']:.0f} of {here['answered']:.0f} are wrong:",
+            f"{here['wrong']:,.0f} of {here['answered']:,.0f} are wrong:",
             f"{100 * here['risk']:.1f} % [{100 * here['risk_low']:.1f}, {100 * here['risk_high']:.1f}]",
         ]
     picture.write(4.6, 2.8, f"● threshold {threshold:.2f}", **{**bold(), "color": RUST})
@@ -65,6 +70,8 @@ def risk_table(frame: pd.DataFrame, thresholds: tuple[float, ...] = (0.0, 0.2, 0
         here = at_threshold(frame, threshold)
         risk = "" if math.isnan(here["risk"]) else f"{100 * here['risk']:.1f} [{100 * here['risk_low']:.1f}, {100 * here['risk_high']:.1f}]"
         covered = f"{100 * here['coverage']:.1f}"
-        lines.append({"threshold": f"{threshold:.2f}", "answered": here["answered"], "coverage (%)": covered, "wrong": here["wrong"]})
+        lines.append(
+            {"threshold": f"{threshold:.2f}", "answered": int(here["answered"]), "coverage (%)": covered, "wrong": int(here["wrong"])}
+        )
         lines[-1]["wrong of answered (%)"] = risk
     return pd.DataFrame(lines)

@@ -1,4 +1,7 @@
-"""The guards, by the names that users type: `llmlab.guardrails.InjectionGuard()`."""
+"""The guards, by the names that users type: `llmlab.guardrails.InjectionGuard()`.
+
+Notebook: 02_guardrails.ipynb
+"""
 
 from llmlab.pipeline.guardrails.base import Guard, RuleGuard, Streaming
 from llmlab.pipeline.guardrails.canary import CanaryGuard
