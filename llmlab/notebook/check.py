@@ -26,6 +26,7 @@ _HOMES = (
     "llmlab.notebook.latency_variance_exercises",
     "llmlab.notebook.guardrails_exercises",
     "llmlab.notebook.retries_and_fallbacks_exercises",
+    "llmlab.notebook.hallucination_exercises",
 )
 
 

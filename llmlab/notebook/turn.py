@@ -77,7 +77,7 @@ class Turn:
             self.check()
             # A pipeline is made anew by each turn, and is what its repr says; a function is itself.
             who = repr(app) if isinstance(app, Pipeline) else app
-            key = (repr(lab), name, who, asked, self.requests, repr(sorted(options.items())))
+            key = (repr(lab), lab._simulator, name, who, asked, self.requests, repr(sorted(options.items())))
             known = None if lab.source == "live" else self._memory.get(key)
             parts.append(known or self._run(lab, name, app, cases, total, done, options))
             self._memory[key] = parts[-1]

@@ -30,6 +30,8 @@ class Draft:
     cached: str = ""
     read: list[str] = field(default_factory=list)
     """How the structured output was read, for the trace."""
+    repairs: list[str] = field(default_factory=list)
+    """Kinds of what was done to the text before it was shown, so that it is JSON."""
     stands_in: bool = False
     """Whether the text is the last resort, and no answer."""
     withheld: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
@@ -241,6 +242,9 @@ class Passage:
             reading, final = await ask_again(reading, request, router, pipeline.reask, pipeline.output, pipeline.tools)
             draft.pieces[:] = [reading.text] if reading.text else []
         if reading.parsed.ok:
+            if reading.parsed.repairs and not reading.calls:  # who reads on, guards first of all, reads what was meant
+                draft.repairs = [repair.kind for repair in reading.parsed.repairs]
+                draft.pieces[:] = [json.dumps(reading.parsed.raw, ensure_ascii=False)]
             return final, None
         error = AttemptBroken("invalid_output", reading.parsed.error, retryable=False)
         return final, draft.stand_in(error, flight, pipeline.last_resort, self._clock())
@@ -313,7 +317,7 @@ class Passage:
         if not reading.parsed.ok:
             draft.status, draft.reason = "failed", f"invalid_output: {reading.parsed.error}"
         elif pipeline.output is not None and not reading.calls:
-            repairs = dict.fromkeys(repair.kind for repair in reading.parsed.repairs)
+            repairs = dict.fromkeys([*draft.repairs, *(repair.kind for repair in reading.parsed.repairs)])
             draft.read = [" after repair: ".join(filter(None, ["output validated", ", ".join(repairs)]))]
         if (
             pipeline.abstain is not None

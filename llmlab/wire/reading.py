@@ -20,7 +20,8 @@ from llmlab.wire.finding import Document, sentences
 
 _FEEDBACK = re.compile(
     r"\b(?:your (?:last |previous )?(?:answer|reply|response|output)|that|it)\b.{0,40}\b(?:was not|wasn't|is not|isn't|did not|didn't"
-    r"|does not|doesn't|could not|lacks?|has no|failed|invalid)\b|\btry again\b|\bcorrect (?:it|the json)\b|\bnot valid json\b",
+    r"|does not|doesn't|could not|lacks?|has no|failed|invalid)\b|\btry again\b|\bcorrect (?:it|the json)\b|\bnot valid json\b"
+    r"|\byour answer cannot be used\b",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -19,11 +19,14 @@ from llmlab.lab.pictures.base import (
     Picture,
     outcomes,
 )
+from llmlab.lab.pictures.beside import Beside
 from llmlab.lab.pictures.detection import by_class, class_table, precision_recall
 from llmlab.lab.pictures.ecdf import ecdf, ecdf_table
 from llmlab.lab.pictures.exposure import exposure
 from llmlab.lab.pictures.icons import icon_array, icon_table
 from llmlab.lab.pictures.price import price_bar, price_table
+from llmlab.lab.pictures.reach import reach, reach_table
+from llmlab.lab.pictures.risk import risk_curve, risk_table
 from llmlab.lab.pictures.scatter import paired_scatter, paired_scatter_table
 from llmlab.lab.pictures.storm import storm_strip, storm_table
 from llmlab.lab.pictures.storm_clock import phase_portrait, storm_clock, storm_clock_table
@@ -40,6 +43,7 @@ __all__ = [
     "PALE",
     "VERMILION",
     "WIDTH_INCHES",
+    "Beside",
     "Picture",
     "by_class",
     "class_table",
@@ -55,6 +59,10 @@ __all__ = [
     "precision_recall",
     "price_bar",
     "price_table",
+    "reach",
+    "reach_table",
+    "risk_curve",
+    "risk_table",
     "storm_clock",
     "storm_clock_table",
     "storm_strip",
