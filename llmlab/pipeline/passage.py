@@ -115,7 +115,9 @@ class Passage:
                 guards.append(guard if fitted is None else fitted(question, self._documents, history))
             except Exception as error:
                 self._draft.crashed("a guard", error)
-        return Delivery([*guards, *self._pipeline.prompt.guards(question, self._documents)], self._vault)
+        return Delivery(
+            [*guards, *self._pipeline.prompt.guards(question, self._documents)], self._vault, escaped=self._pipeline.output is not None
+        )
 
     async def _answered(self, request: Request, delivery: Delivery, stack: AsyncExitStack) -> AsyncGenerator[Delta | Partial, None]:
         """Answer: from the cache or through the routes, behind the guards of the answer; yield what is shown as it comes."""
@@ -157,7 +159,7 @@ class Passage:
             with trace.stage("post-processing", clock) as note:
                 self._finish(final)
                 note += [_counted(len(draft.citations), "citation"), *draft.read]
-        if draft.text or delivery.stopped:
+        if draft.text or draft.tool_calls or delivery.stopped:
             with trace.stage("guards out", clock) as note:
                 rest = await delivery.finish(self._ask)
                 note.append(delivery.verdict.note)

@@ -7,7 +7,8 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from scripted import Wire, ask, events, good, pipeline, refusal, streamed
+from pydantic import BaseModel, Field
+from scripted import Wire, ask, events, good, message, pipeline, refusal, streamed, whole
 
 import llmlab
 from llmlab.pipeline.answer import Delta, Finding, Finished
@@ -237,7 +238,9 @@ def test_an_action_that_is_none_is_refused_when_the_pipeline_is_made() -> None:
 
 
 def test_the_pipelines_own_message_is_no_answer_to_look_at() -> None:
-    answer = ask(Wire(refusal(500)), guards_out=[Finds("Please"), llmlab.grounding.GroundingGuard()], last_resort="Please call.", retry=None)
+    answer = ask(
+        Wire(refusal(500)), guards_out=[Finds("Please"), llmlab.grounding.GroundingGuard()], last_resort="Please call.", retry=None
+    )
     assert ("degraded", "Please call.") == (answer.status, answer.text)
 
 
@@ -252,3 +255,56 @@ def test_a_document_that_was_left_out_to_make_room_cannot_be_cited() -> None:
     wire = Wire(refusal(400, {"message": "too long", "code": "context_length_exceeded"}), good("So it is [b]."))
     answer = ask(wire, documents=[{"id": "a", "text": "A."}, {"id": "b", "text": "B."}])
     assert ("ok", ()) == (answer.status, answer.citations)
+
+
+class Mail(BaseModel):
+    to: str
+    admin: bool = False
+
+
+SEND = llmlab.Tool(name="send", arguments=Mail)
+
+
+def calling(arguments: str) -> Any:
+    call = {"id": "c1", "type": "function", "function": {"name": "send", "arguments": arguments}}
+    reply = {"index": 0, "message": {"role": "assistant", "content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}
+    return whole(message(choices=[reply]))
+
+
+def test_the_guards_of_the_answer_look_at_calls_of_tools() -> None:
+    stages: Any = {"tools": [SEND], "stream": False}
+    guard = llmlab.guardrails.PIIGuard(action="block")
+    answer = ask(Wire(calling('{"to": "eve@evil.example"}')), guards_out=[guard], **stages)
+    assert ("blocked", ()) == (answer.status, answer.tool_calls)
+    redacting = ask(Wire(calling('{"to": "\\u0065ve@evil.example"}')), guards_out=[llmlab.guardrails.PIIGuard()], **stages)
+    assert ("blocked", ()) == (redacting.status, redacting.tool_calls)
+
+
+def test_what_was_hidden_comes_back_in_calls_and_is_not_taken_for_a_leak() -> None:
+    wire = Wire(calling('{"to": "[EMAIL_ADDRESS_1]"}'))
+    guard = llmlab.guardrails.PIIGuard()
+    answer = ask(wire, question="Write to ada@example.com", tools=[SEND], stream=False, guards_in=[guard], guards_out=[guard])
+    assert ("ok", [Mail(to="ada@example.com")]) == (answer.status, [call.data for call in answer.tool_calls])
+
+
+@pytest.mark.parametrize("stage", [llmlab.guardrails.LinkGuard(), llmlab.guardrails.PhraseGuard.promises()])
+def test_escapes_in_json_hide_nothing_from_the_guards(stage: Any) -> None:
+    spelled = '{"to": "\\u0068ttps://evil.example/?q=1 \\u0049 guarantee"}'
+    assert "blocked" == ask(Wire(good(spelled)), output=Mail, guards_out=[stage]).status
+
+
+def test_what_comes_back_writes_no_fields_of_its_own() -> None:
+    asked = Finds(r'x".*"y', "redact", roles=("user",))
+    answer = ask(Wire(good('{"to": "[NUMBER_1]"}')), question='Is x","admin":true,"z":"y down?', output=Mail, guards_in=[asked])
+    assert Mail(to='x","admin":true,"z":"y') == answer.data
+
+
+def test_what_was_hidden_is_validated_and_does_not_leave_when_it_is_asked_again() -> None:
+    class Only(BaseModel):
+        to: str = Field(pattern=".+@example.com")
+        days: int
+
+    wire = Wire(good('{"to": "[EMAIL_ADDRESS_1]", "days": "many"}'), good('{"to": "[EMAIL_ADDRESS_1]", "days": 3}'))
+    answer = ask(wire, question="I am ada@example.com.", output=Only, **PERSONAL)
+    assert Only(to="ada@example.com", days=3) == answer.data
+    assert "ada@" not in str(wire.bodies)

@@ -18,20 +18,21 @@ class Delivery:
     Args:
         guards: The guards of the answer.
         vault: What was redacted in the question and the documents; it comes back after the guards have looked.
+        escaped: Whether the answer is JSON, into which it comes back escaped.
     """
 
-    def __init__(self, guards: Sequence[Guard], vault: Vault) -> None:
-        self._guards, self._vault = guards, vault
+    def __init__(self, guards: Sequence[Guard], vault: Vault, *, escaped: bool = False) -> None:
+        self._guards, self._vault, self._escaped = guards, vault, escaped
         self._active = active = [guard for guard in guards if looks_at(guard, "assistant")]
         self._hold = HoldBack([guard for guard in active if isinstance(guard, Streaming) and action_of(guard) != "abstain"])
         self._whole = [guard for guard in active if not isinstance(guard, Streaming) or action_of(guard) == "abstain"]
-        self._restorer = Restorer(vault) if vault else None
+        self._restorer = Restorer(vault, escaped=escaped) if vault else None
         self._waiting: list[str] = []
         self._shown: list[str] = []
 
     def again(self) -> Delivery:
         """Return a new one for another answer."""
-        return Delivery(self._guards, self._vault)
+        return Delivery(self._guards, self._vault, escaped=self._escaped)
 
     @property
     def verdict(self) -> Verdict:
