@@ -5,7 +5,6 @@ Notebook: 04_hallucination.ipynb
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from llmlab.data.help_desk import Case, retrieve
 from llmlab.evals import grounding as measured
 from llmlab.evals.abstention import risk_coverage
 from llmlab.lab.lab import Lab
-from llmlab.lab.ladder import RUNGS, Scored, ladder, questions, reached, rung, scored, shares, weather
+from llmlab.lab.ladder import RUNGS, Scored, ladder, questions, reached, rung, said, scored, shares, weather
 from llmlab.lab.pictures import Beside, Picture, price_bar, reach, reach_table, risk_curve
 from llmlab.lab.run import App
 from llmlab.lab.runs import Runs
@@ -180,12 +179,6 @@ def _repair() -> Pipeline:
     app = rung("+ repair")
     assert isinstance(app, Pipeline)
     return app
-
-
-def said(text: str) -> str:
-    """Return the words in an answer: those of its field `answer`, or the text itself where it is no object."""
-    found = json.loads(text) if text.lstrip().startswith("{") else {}
-    return str(found.get("answer", text))
 
 
 def beside(setting: Setting) -> Beside:
