@@ -46,7 +46,7 @@ RUNGS = {
 """Each rung and what it adds."""
 MADE_UP = 0.12
 """Share of answers in which a fact is changed (assumed)."""
-BEYOND = ("q003", "q010", "q040", "q041", "q043", "q045", "q053", "q068", "q083")
+BEYOND = ("q003", "q010", "q040", "q041", "q043", "q045", "q053", "q083")
 """Questions for which the simulated model copies the wrong sentence although it makes nothing up: matching words is not understanding."""
 OUTCOMES = ("right", "silently wrong", "degraded", "abstained", "failed")
 """What reaches the user. Degraded: with a warning, or right from a weaker model. Silent: wrong, without a warning."""

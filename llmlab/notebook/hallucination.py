@@ -12,7 +12,7 @@ from typing import Any
 import ipywidgets as widgets
 import pandas as pd
 
-from llmlab.data.grounding_probes import probes
+from llmlab.data.grounding_probes import HALVES, probes
 from llmlab.data.help_desk import Case, retrieve
 from llmlab.evals import grounding as measured
 from llmlab.evals.abstention import risk_coverage
@@ -55,21 +55,29 @@ def mixed(seed: int, n: int = 2000, made_up: float = 0.08) -> Scored:
     )
 
 
-def detection_table(half: str | None = None) -> pd.DataFrame:
-    """Return how well the check ranks what is made up, beside detectors that look at the surface only: a row a detector."""
-    found = measured.areas(probes(half))
-    return pd.DataFrame([{"detector": name, "n (questions)": area.n, "AUROC": area.text(3)} for name, area in found.items()])
+def detection_table() -> pd.DataFrame:
+    """Return how well the check ranks what is made up, beside detectors that look at the surface only: AUROC by half of the probes."""
+    halves = [measured.areas(probes(half)) for half in HALVES]
+    titles = [f"{half} half, {found['llmlab'].n} questions" for half, found in zip(HALVES, halves, strict=True)]
+    return pd.DataFrame(
+        {"detector": name, **{title: found[name].text(3) for title, found in zip(titles, halves, strict=True)}} for name in halves[0]
+    )
 
 
-def undetected_table(half: str | None = None) -> pd.DataFrame:
-    """Return which kinds of made-up answers the check lets through, most first; supported kinds stand below, with their false alarms."""
-    lines = []
-    for kind, share in measured.flagged(probes(half)).items():
-        fine = kind in _SUPPORTED
-        caught = share.value or 0.0
-        lines.append((fine, caught, {"kind": kind, "is": "supported" if fine else "made up", "n (questions)": share.n}, share))
-    lines.sort(key=lambda line: line[:2])
-    return pd.DataFrame([{**line, "flagged (%)": share.text(0, scale=100)} for _, _, line, share in lines])
+def undetected_table() -> pd.DataFrame:
+    """Return what the check flags of each kind, least first; supported kinds stand below, with their false alarms."""
+    every, held = measured.flagged(probes()), measured.flagged(probes("held"))
+    order = sorted(every, key=lambda kind: (kind in _SUPPORTED, every[kind].value or 0.0))
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "is": "supported" if kind in _SUPPORTED else "made up",
+            "questions": every[kind].n,
+            "flagged (%)": every[kind].text(0, scale=100),
+            "in the held half (%)": held[kind].text(0, scale=100),
+        }
+        for kind in order
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ from llmlab.lab.runs import Runs
 
 @pytest.fixture(scope="module")
 def runs() -> Runs:
-    return weather(7).run_all(ladder(), questions(), requests=111)
+    return weather(7).run_all(ladder(), questions(), requests=112)
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +67,13 @@ def test_a_schema_refuses_what_json_loads_lets_pass(frame: pd.DataFrame) -> None
 
 
 def test_on_a_good_day_nothing_fails_and_hardly_anything_is_wrong() -> None:
-    found = counts(reached(weather(7, 0, 0).run(rung("naive"), questions(), requests=111, name="naive")), "naive")
+    found = counts(reached(weather(7, 0, 0).run(rung("naive"), questions(), requests=112, name="naive")), "naive")
     assert 0 == found["failed"]
     assert found["silently wrong"] <= 3
 
 
 def test_an_answer_with_a_made_up_fact_is_not_right_however_it_is_graded() -> None:
-    made, honest = (weather(7, 0, rate).run(rung("naive"), questions(), requests=111, name="naive").rows for rate in (1.0, 0.0))
+    made, honest = (weather(7, 0, rate).run(rung("naive"), questions(), requests=112, name="naive").rows for rate in (1.0, 0.0))
     other = [one for one, twin in zip(made, honest, strict=True) if one.text != twin.text and one.case not in unanswerable()]
     assert len(other) > 40
     assert not any(row.right for row in other)
@@ -95,8 +95,8 @@ def test_the_shares_of_a_rung_add_up_and_know_their_questions(frame: pd.DataFram
     assert list(RUNGS) == list(found)
     for measures in found.values():
         assert 1.0 == pytest.approx(math.fsum(measures[name].value for name in OUTCOMES))
-        assert 111 == measures["right"].n
-        assert 111 - len(unanswerable()) == measures["coverage"].n
+        assert 112 == measures["right"].n
+        assert 112 - len(unanswerable()) == measures["coverage"].n
     assert found["+ abstain"]["coverage"].value < found["+ repair"]["coverage"].value
     assert found["+ abstain"]["delivered right"].value > found["+ repair"]["delivered right"].value
 
@@ -123,7 +123,7 @@ def test_what_is_cut_off_is_paid_for_twice(runs: Runs) -> None:
 
 def test_a_lower_threshold_abstains_less() -> None:
     strict, lenient = (
-        counts(reached(weather(7).run(rung("+ abstain", at), questions(), requests=111, name="+ abstain"), at), "+ abstain")
+        counts(reached(weather(7).run(rung("+ abstain", at), questions(), requests=112, name="+ abstain"), at), "+ abstain")
         for at in (0.9, 0.0)
     )
     assert strict["abstained"] > lenient["abstained"]

@@ -24,13 +24,17 @@ class Refund(BaseModel):
 def strict(text: str) -> Any:
     try:
         return json.loads(text)["amount"]
-    except ValueError:
+    except (ValueError, KeyError):
         return None
 
 
 def repaired(text: str) -> Any:
-    found = json_repair.loads(text)
+    found = None if "NaN" in text else json_repair.loads(text)
     return found.get("amount") if isinstance(found, dict) and isinstance(found.get("amount"), float | int) else None
+
+
+def nothing(text: str) -> Any:
+    return None if text else 0
 
 
 def sure(text: str) -> Any:
@@ -58,8 +62,8 @@ def test_a_threshold_is_tried_on_other_seeds(answer: Any, passed: bool, text: st
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (42, "a function is needed"),
-        (lambda text: None, "with which nothing is wrong"),
+        (42, "A function is needed"),
+        (nothing, "with which nothing is wrong"),
         (lambda text: json.loads(text)["amount"], "it raised JSONDecodeError"),
         (lambda text: json.loads(text)["amount"] if text[0] == "{" and "NaN" not in text and text[-1] == "}" else None, "it raised"),
         (strict, "which is no amount"),
@@ -71,7 +75,7 @@ def test_a_threshold_is_tried_on_other_seeds(answer: Any, passed: bool, text: st
 def test_a_function_that_guesses_or_raises_is_explained(answer: Any, text: str) -> None:
     feedback = check.sure_amount(answer)
     assert feedback.passed is False
-    assert text in feedback.text
+    assert text.lower() in feedback.text.lower()
 
 
 def test_the_pipelines_own_reading_passes_and_what_it_cannot_see_is_named() -> None:

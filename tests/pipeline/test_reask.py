@@ -115,7 +115,7 @@ def test_what_was_mended_goes_on_as_json_that_guards_can_read() -> None:
         assert status == answer.status
     kept = ask(Wire(good("```json\n" + RIGHT + "\n```")), output=Refund)
     assert RIGHT == kept.text
-    assert "after repair: fence" in str(kept.trace.frame["note"].tolist())
+    assert "after repair: fence" in str(kept.trace.frame["reason"].tolist())
 
 
 def test_or_it_is_shown_as_it_comes_and_never_asked_for_again() -> None:
