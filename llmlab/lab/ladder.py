@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache, partial, reduce
+from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx2
@@ -159,6 +160,15 @@ def ladder(threshold: float = THRESHOLD, top: str = "+ abstain") -> dict[str, Ap
     names = list(RUNGS)
     rung(top)
     return {name: rung(name, threshold) for name in names[: names.index(top) + 1]}
+
+
+def with_warnings(runs: Runs) -> Runs:
+    """Return runs with `+ grounding` after `+ repair`: a warning changes nothing that was asked or said, so nobody is asked again."""
+    made = runs.only("+ repair")
+    rows, attempts = [replace(row, app="+ grounding") for row in made.rows], [("+ grounding", attempt) for _, attempt in made._attempts]
+    warned = Runs(rows, attempts, weather={"+ grounding": made.weather["+ repair"]}, banner=runs.banner)
+    parts = [part for app in runs.apps for part in ([runs.only(app), warned] if app == "+ repair" else [runs.only(app)])]
+    return reduce(add, parts)
 
 
 @cache

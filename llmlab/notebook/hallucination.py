@@ -17,7 +17,7 @@ from llmlab.data.help_desk import Case, retrieve
 from llmlab.evals import grounding as measured
 from llmlab.evals.abstention import risk_coverage
 from llmlab.lab.lab import Lab
-from llmlab.lab.ladder import RUNGS, Scored, ladder, questions, reached, rung, said, scored, shares, weather
+from llmlab.lab.ladder import RUNGS, Scored, ladder, questions, reached, rung, said, scored, shares, weather, with_warnings
 from llmlab.lab.pictures import Beside, Picture, price_bar, reach, reach_table, risk_curve
 from llmlab.lab.run import App
 from llmlab.lab.runs import Runs
@@ -163,14 +163,13 @@ class Hallucination(Panel):
     def experiment(self, turn: Turn, **values: Any) -> Result:
         """Run the rungs in the same weather, and look at one answer."""
         setting = Setting(seed=turn.seed, **values)
-        runs = turn.play(setting.lab, setting.apps, questions())
+        runs = turn.play(setting.lab, {name: app for name, app in setting.apps.items() if name != "+ grounding"}, questions())
+        runs = with_warnings(runs) if "+ grounding" in setting.apps else runs
         frame = reached(runs, setting.threshold)
         pictures: list[Picture] = [reach(frame), price_bar(runs.frame)]
         if "+ repair" in runs.apps:
             pictures.insert(1, risk_curve(risk_coverage(*scored(runs)), setting.threshold))
-        return Result(
-            sentence(setting, runs, frame), reach_table(frame), tuple(pictures), note(setting, runs), beside(setting)._repr_html_()
-        )
+        return Result(sentence(setting, runs, frame), reach_table(frame), tuple(pictures), note(setting, runs), beside(setting).html())
 
     def code(self, seed: int, **values: Any) -> str:
         """Return the lines that do the same."""
@@ -206,17 +205,16 @@ def _playback(name: str, setting: Setting) -> Playback:
 def sentence(setting: Setting, runs: Runs, frame: pd.DataFrame) -> str:
     """Return the result and its price."""
     found, n = shares(frame), len(runs) // len(runs.apps)
+    rungs = [app for app in runs.apps if app in ("naive", "+ repair", runs.apps[-1])]
 
     def path(name: str) -> str:
-        return " → ".join(f"{100 * (found[app][name].value or 0.0):.1f}" for app in dict.fromkeys((runs.apps[0], runs.apps[-1])))
+        return " → ".join(f"{100 * (found[app][name].value or 0.0):.1f}" for app in rungs)
 
-    end = f"(n = {n} a rung, seed {setting.seed})"
-    if setting.top == "naive":
-        return f"Silently wrong: {path('silently wrong')} %; failed: {path('failed')} % {end}"
     tokens = [runs.measures()[app]["tokens_per_request"].value or 0.0 for app in (runs.apps[0], runs.apps[-1])]
+    more = f", for {100 * (tokens[1] / tokens[0] - 1):.1f} % more tokens" if len(rungs) > 1 else ""
     return (
-        f"From naive to {setting.top}: failed {path('failed')} %, silently wrong {path('silently wrong')} %, "
-        f'for {100 * (tokens[1] / tokens[0] - 1):.1f} % more tokens and {path("abstained")} % "I don\'t know" {end}'
+        f"{' → '.join(rungs)}: failed {path('failed')} %, silently wrong {path('silently wrong')} %, "
+        f'"I don\'t know" {path("abstained")} %{more} (n = {n} a rung, seed {setting.seed})'
     )
 
 

@@ -26,6 +26,7 @@ from llmlab.lab.ladder import (
     spoilers,
     ways_to_ask,
     weather,
+    with_warnings,
 )
 from llmlab.lab.runs import Runs
 
@@ -163,3 +164,11 @@ def test_without_bad_json_there_is_no_fault() -> None:
     assert 7 == len(spoilers(0.6))
     with pytest.raises(BadInput, match=r"not at 1\.5"):
         spoilers(1.5)
+
+
+def test_a_warning_asks_nobody_again(runs: Runs) -> None:
+    others = [runs.only(app) for app in RUNGS if app != "+ grounding"]
+    made = with_warnings(others[0] + others[1] + others[2] + others[3])
+    assert list(RUNGS) == made.apps
+    assert made.frame.equals(runs.frame)
+    assert len(made.attempts) == len(runs.attempts)

@@ -200,12 +200,12 @@ def test_the_ladder_is_climbed_and_the_threshold_moved(address: str) -> None:
 
     with opened(address, "04_hallucination.ipynb") as page:
         sentence = page.locator(".llmlab-sentence")
-        expect(sentence).to_contain_text("From naive to + abstain: failed")
+        expect(sentence).to_contain_text("naive → + repair → + abstain: failed")
         opening = sentence.inner_text()
         assert 3 == len([width for width in pixels(page) if width > 1000])
         expect(page.locator(".jupyter-widgets").get_by_text("2: no source").first).to_be_visible()
         moved(page, 2, steps=2, key="ArrowLeft")
-        expect(sentence).to_contain_text("From naive to + repair", timeout=SECONDS)
+        expect(sentence).to_contain_text("naive → + repair: failed", timeout=SECONDS)
         repaired = sentence.inner_text()
         moved(page, 0, steps=2)
         expect(sentence).not_to_have_text(repaired, timeout=SECONDS)

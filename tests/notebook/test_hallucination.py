@@ -22,7 +22,7 @@ def panel() -> Hallucination:
 
 
 def test_it_opens_with_the_result_and_its_price(panel: Hallucination) -> None:
-    assert repr(panel).startswith("From naive to + abstain: failed ")
+    assert repr(panel).startswith("naive → + repair → + abstain: failed ")
     assert "more tokens" in repr(panel)
     assert repr(panel).endswith("(n = 60 a rung, seed 7)")
     assert all(image.value for image in panel.figures.children)
@@ -31,7 +31,8 @@ def test_it_opens_with_the_result_and_its_price(panel: Hallucination) -> None:
 
 def test_the_lowest_rung_has_no_curve_and_no_price(panel: Hallucination) -> None:
     panel.set(top="naive")
-    assert repr(panel).startswith("Silently wrong: ")
+    assert repr(panel).startswith("naive: failed ")
+    assert "more tokens" not in repr(panel)
     assert [True, True, False] == [bool(image.value) for image in panel.figures.children]
     panel.set(top="+ abstain")
 

@@ -15,7 +15,7 @@ from llmlab.pipeline.grounding import THRESHOLD, Claim, Grounding, check
 from llmlab.pipeline.prompt import Document, as_documents
 from llmlab.protocol.canonical import digest
 
-_NAME = "font-size: 11px; vertical-align: super; margin: 0 4px 0 2px"
+_NAME = "font-size: 11px; vertical-align: super; margin: 0 1px"
 _UNDERLINED = "text-decoration: underline 2px; text-underline-offset: 3px; color: #222"
 _HEAD = "margin: 6px 0 2px 0; font-size: 12px; color: #555"
 _COLUMN = "flex: 1 1 300px; min-width: 0; font-size: 14px; line-height: 1.6; text-align: left"
@@ -62,17 +62,21 @@ class Beside:
         lines += [f"{row['']}. {row['claim']} -> {row['source']}" for row in self.table.to_dict("records")]
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
+    def html(self) -> str:
+        """Return the answer and its sources side by side."""
         mark = f"claim-{digest([self.question, self.answer], 4)}"
         pages = "".join(self._source(number, page, mark) for number, page in enumerate(as_documents(self.documents)))
         head = f"{escape(self.question)} &middot; score {self.grounding.score:.2f}"
-        found = self.table.to_html(index=False, border=0) if self.grounding.claims else ""
         return (
             f'<div style="max-width: 800px"><p style="margin: 4px 0"><b>{head}</b></p>'
             f'<div style="display: flex; flex-flow: row wrap; gap: 20px"><div style="{_COLUMN}"><p style="{_HEAD}">the answer</p>'
-            f'{self._claims(mark)}</div><div style="{_COLUMN}"><p style="{_HEAD}">what it rests on</p>{pages or "nothing"}</div></div>'
-            f'<div class="llmlab-table">{found}</div></div>'
+            f"{self._claims(mark)}</div>"
+            f'<div style="{_COLUMN}"><p style="{_HEAD}">what it rests on</p>{pages or "nothing"}</div></div></div>'
         )
+
+    def _repr_html_(self) -> str:
+        table = self.table.to_html(index=False, border=0, justify="left") if self.grounding.claims else ""
+        return self.html() + table.replace("<td>", '<td style="text-align: left">')
 
     def _claims(self, mark: str) -> str:
         """Return the answer with its claims underlined: linked and numbered, or named "no source"."""
