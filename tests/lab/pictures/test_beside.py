@@ -24,7 +24,11 @@ def test_a_claim_is_linked_to_the_sentence_that_it_rests_on(shown: Beside) -> No
 
 
 def test_a_claim_without_a_source_says_so(shown: Beside) -> None:
-    assert re.search(r">A new lid seal costs \$18\.?</span><span[^>]*>2: no source</span>", shown._repr_html_())
+    assert re.search(r">A new lid seal costs <span>\$</span>18\.?</span><span[^>]*>2: no source</span>", shown._repr_html_())
+
+
+def test_two_dollars_are_no_formula(shown: Beside) -> None:
+    assert 3 <= shown._repr_html_().count("$") == shown._repr_html_().count("<span>$</span>")
 
 
 def test_a_document_on_which_nothing_rests_is_not_shown(shown: Beside) -> None:
