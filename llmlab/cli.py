@@ -266,13 +266,16 @@ def gameday(
                 )
                 out.print(f"  With a cache, which the rows above do not have: {outcome.cached.sources}; {told}.")
                 out.print("  (Answers out of the cache are no independent observations: no interval.)")
-            for name in outcome.runs.apps:
-                if stacked := outcome.runs.sdk_retries(name):
+            together = outcome.all_runs
+            for name in together.apps:
+                if stacked := together.sdk_retries(name):
                     out.print(f"  {name}: {stacked} attempts were retries of the openai client itself")
-                for reason, count in outcome.runs.reasons(name)[:3]:
+                for reason, count in together.reasons(name)[:3]:
                     out.print(f"  {name}: {count} x {escape(reason)}")
             unit = f"n seeds from {seed} on" if outcome.seeds else f"n requests each, seed {seed}"
-            out.print(f"  {unit} (right: n cases), 95 % intervals; {outcome.runs.sources}. {escape(outcome.runs.banner)}")
+            out.print(f"  {unit} (right: n cases), 95 % intervals; {together.sources}. {escape(together.banner)}")
+            if outcome.uncovered:
+                out.print(f"  CANNOT MEASURE: {escape(outcome.uncovered)}")
         for verdict in verdicts:
             word = ("passed", "FAILED", "CANNOT MEASURE")[verdict.code]
             out.print(f"{word}  {verdict.scenario}, {verdict.app}: {verdict.measure} {escape(verdict.reason)}")

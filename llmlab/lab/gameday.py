@@ -6,7 +6,8 @@ import importlib
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from llmlab.data.help_desk import Case
@@ -40,10 +41,40 @@ class Outcome(NamedTuple):
     seeds: tuple[Runs, ...] = ()
     """Where several seeds share the requests: each seed's runs, `runs` being the first of them."""
 
+    @property
+    def all_runs(self) -> Runs:
+        """The requests of all seeds together: for counting, as each seed's weather is another."""
+        seeds = self.seeds or (self.runs,)
+        rows, attempts = [row for one in seeds for row in one.rows], [pair for one in seeds for pair in one._attempts]
+        return Runs(rows, attempts, weather=self.runs.weather, banner=self.runs.banner)
+
+    @property
+    def uncovered(self) -> str:
+        """Why nothing can be said of the weather, where a run is over before it is; else empty."""
+        ends_at = max((fault.ends_at for fault in self.scenario.faults), default=0.0)
+        if self.scenario.own is not None or not ends_at:
+            return ""
+        seeds = self.seeds or (self.runs,)
+        times = [[row.intended_at for row in runs.rows] for runs in seeds]
+        asked_until = min(max(some) - min(some) for some in times)
+        if asked_until >= ends_at:
+            return ""
+        told = f"the weather lasts until second {ends_at:g}, and requests came until second {asked_until:.1f}"
+        least = max(_arrivals(self.scenario.load.intended(runs.seed), ends_at) for runs in seeds)
+        return f"{told}: ask for at least {least * len(seeds)} (--requests)" if least else f"{told}: ask for more (--requests)"
+
     def measures(self) -> dict[str, dict[str, Estimate]]:
         """Return the estimates of each app, by app and name: over seeds where there are several."""
         slow_seconds = self.scenario.slow_seconds
         return over_seeds(self.seeds, slow_seconds) if self.seeds else self.scenario.measures(self.runs, slow_seconds)
+
+
+def _arrivals(intended: Iterator[float | None], until: float) -> int:
+    """Return how many requests it takes until one is sent `until` seconds after the first; 0 where nobody intends a time."""
+    first = next(intended)
+    if first is None:
+        return 0
+    return 2 + sum(1 for _ in takewhile(lambda at: at is not None and at - first < until, intended))
 
 
 class Verdict(NamedTuple):
@@ -132,9 +163,10 @@ def report(outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], *, requests
                 "put_in": dict(outcome.put_in),
                 "faults": [repr(fault) for fault in outcome.scenario.faults],
                 "slow_seconds": outcome.scenario.slow_seconds,
-                "sources": outcome.runs.sources,
+                "sources": outcome.all_runs.sources,
                 "seeds": max(1, len(outcome.seeds)),
-                "apps": _apps(outcome.runs, outcome.measures()),
+                "uncovered": outcome.uncovered,
+                "apps": _apps(outcome.all_runs, outcome.measures()),
                 "fixes": _fixes(outcome),
                 "cached": _cached(outcome),
             }
@@ -150,6 +182,7 @@ def _apps(runs: Runs, found: Mapping[str, Mapping[str, Estimate]]) -> list[dict[
             "app": app,
             "measures": {name: _plain(estimate) for name, estimate in measures.items()},
             "reasons": dict(runs.reasons(app)),
+            "sdk_retries": runs.sdk_retries(app),
         }
         for app, measures in found.items()
     ]
@@ -207,14 +240,16 @@ def judge(outcomes: Sequence[Outcome], gate: Mapping[str, float]) -> list[Verdic
     """Hold each app's measures against the gate.
 
     An app passes when the whole interval lies at or above the threshold, fails when its measured share lies below, and otherwise cannot be
-    judged at this n: too few requests to promise what is asked.
+    judged at this n: too few requests to promise what is asked. Nor can it where the run is over before the weather is.
     """
     verdicts = []
     for outcome in outcomes:
-        unit = "seeds" if outcome.seeds else "requests"
+        unit, uncovered = "seeds" if outcome.seeds else "requests", outcome.uncovered
         for app, measures in outcome.measures().items():
             for name, threshold in gate.items():
                 code, reason = _judged(measures[name], threshold, "cases (--cases)" if name == "right" else unit)
+                if uncovered:
+                    code, reason = CANNOT_MEASURE, uncovered
                 verdicts.append(Verdict(outcome.scenario.name, app, name, threshold, measures[name], code, reason))
     return verdicts
 

@@ -88,12 +88,16 @@ class Draft:
         self.findings += verdict.findings
 
     def take(self, verdict: Verdict) -> bool:
-        """Take note of what guards said of a text without which there is no answer, and return whether it may go on."""
+        """Take note of what guards said of a text without which there is no answer, and return whether it may go on.
+
+        An answer that has failed does not abstain: that would call an outage a doubt.
+        """
         self.note(verdict)
         if verdict.status == "ok":
             return True
         self.text, self.data, self.tool_calls, self.citations = "", None, (), ()
-        self.status, self.reason = verdict.status, verdict.reason
+        if not (self.status == "failed" and verdict.status == "abstained"):
+            self.status, self.reason = verdict.status, verdict.reason
         return False
 
     def crashed(self, what: str, error: Exception) -> str:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from llmlab.errors import AttemptBroken, AttemptFailed
 from llmlab.pipeline.abstain import Abstain, says_unknown
-from llmlab.pipeline.answer import Delta, Finding, Finished, Partial, moved
+from llmlab.pipeline.answer import Delta, Finished, Partial
 from llmlab.pipeline.cache import Cache, Flight, Kept
 from llmlab.pipeline.draft import Draft
 from llmlab.pipeline.guardrails.base import Guard
 from llmlab.pipeline.guardrails.delivery import Delivery
-from llmlab.pipeline.guardrails.redaction import Vault
-from llmlab.pipeline.guardrails.verdict import Verdict, action_of, look, looks_at
+from llmlab.pipeline.intake import Intake
+from llmlab.pipeline.parsing.parse import parse
 from llmlab.pipeline.parsing.partial import PartialObject
-from llmlab.pipeline.parsing.prose import prose
-from llmlab.pipeline.prompt import Document, as_documents, as_messages
-from llmlab.pipeline.reask import ask_again, read
+from llmlab.pipeline.parsing.prose import prose, strings
+from llmlab.pipeline.prompt import Document, as_messages
+from llmlab.pipeline.reask import Reader, ask_again
 from llmlab.pipeline.route import Route
 from llmlab.pipeline.routing import Request, Router
 from llmlab.pipeline.state import State
@@ -56,8 +56,10 @@ class Passage:
         self._draft = Draft(Trace(began=self._clock()), pipeline.prompt.version)
         self._trace = self._draft.trace
         self._deadline = None if limit_seconds is None else self._trace.began + limit_seconds
-        self._vault = Vault()
-        self._redacts = any(action_of(guard) == "redact" for guard in pipeline.guards_in)
+        self._intake = Intake(pipeline.guards_in, self._draft, lambda name: self._trace.stage(name, self._clock), self._ask)
+        self._vault = self._intake.vault
+        self._reader = Reader(pipeline.output, pipeline.tools, self._vault)
+        self._unforeseen: Exception | None = None
         self._documents: tuple[Document, ...] = ()
         self._early = deliver and (pipeline.output is None or not pipeline.reask)
         self._partial = PartialObject(pipeline.output) if deliver and pipeline.output is not None else None
@@ -65,84 +67,21 @@ class Passage:
     async def events(self, question: str, given: Iterable[Any] | None, history: Iterable[Mapping[str, str]]) -> _Events:
         """Yield a `Delta` for each piece that can be shown, if it is to be delivered as it comes, and `Finished` at the end."""
         draft, trace, self._question = self._draft, self._trace, question
-        question, messages = await self._guards_in(question, as_messages(history))
+        question, messages = await self._intake.question(question, as_messages(history))
         if draft.status == "ok":
-            await self._find_documents(question, given)
+            self._documents = await self._intake.documents(question, given, self._pipeline.retrieve)
+        self._raise_unforeseen()
         if draft.status == "ok":
             with trace.stage("prompt assembly", self._clock) as note:
                 request = self._assemble(question, messages)
                 note += [f"version {draft.prompt_version}", _counted(len(self._documents), "document")]
-            async with AsyncExitStack() as stack, aclosing(self._answered(request, self._outlet(question, messages), stack)) as deltas:
+            delivery = self._outlet(question, messages)
+        if draft.status == "ok":
+            async with AsyncExitStack() as stack, aclosing(self._answered(request, delivery, stack)) as deltas:
                 async for delta in deltas:
                     yield delta
         self._state.touch()
         yield Finished(draft.answer(self._clock() - trace.began))
-
-    async def _guards_in(self, question: str, history: list[dict[str, str]]) -> tuple[str, list[dict[str, str]]]:
-        """Let the guards look at the question and at what was said before; return both as they may go on."""
-        with self._trace.stage("guards in", self._clock) as note:
-            verdict = await self._look(question, "user", "question")
-            note.append(verdict.note)
-            if self._draft.take(verdict):
-                question = self._hidden(question, verdict.redactions)
-            for number, message in enumerate(history, 1):
-                if self._draft.status != "ok":
-                    break
-                verdict = await self._look(message["content"], "user" if message["role"] == "user" else "assistant", f"message {number}")
-                if verdict.found or verdict.broken:
-                    note.append(f"message {number} {verdict.note}")
-                if self._draft.take(verdict):
-                    history[number - 1] = {**message, "content": self._hidden(message["content"], verdict.redactions)}
-        return question, history
-
-    def _hidden(self, text: str, redactions: Iterable[Finding]) -> str:
-        """Return a text with placeholders for what must not leave. Every text is given to the vault, so that it knows what stood there."""
-        return self._vault.hide(text, redactions) if self._redacts else text
-
-    async def _document(self, document: Document) -> tuple[Verdict, Document]:
-        """Let the guards look at a document, its title first and then its text; return it as it may go on."""
-        title = f"{document.title}\n" if document.title else ""
-        verdict = await self._look(title + document.text, "document", f"document {document.id}")
-        above = [one for one in verdict.redactions if one.end <= len(title)]
-        below = [moved(one, -len(title)) for one in verdict.redactions if one.end > len(title)]
-        return verdict, document._replace(title=self._hidden(document.title, above), text=self._hidden(document.text, below))
-
-    async def _look(self, text: str, role: str, where: str) -> Verdict:
-        return await look(self._pipeline.guards_in, text, role, Verdict(where), self._ask)
-
-    async def _find_documents(self, question: str, given: Iterable[Any] | None) -> None:
-        """Take the documents that were given, or find some; what the guards object to is left out."""
-        pipeline, draft = self._pipeline, self._draft
-        if given is not None:
-            found = as_documents(given)
-        elif pipeline.retrieve is None:
-            return
-        else:
-            with self._trace.stage("retrieval", self._clock) as note:
-                try:
-                    found = as_documents(pipeline.retrieve(question))
-                    note.append(_counted(len(found), "document"))
-                except Exception as error:
-                    note.append(draft.crashed("retrieval", error))
-                    return
-        if not found or not (self._redacts or any(looks_at(guard, "document") for guard in pipeline.guards_in)):
-            self._documents = found
-            return
-        with self._trace.stage("guards on documents", self._clock) as note:
-            kept, withheld = [], []
-            for document in found:
-                verdict, allowed = await self._document(document)
-                draft.note(verdict)
-                if verdict.found or verdict.broken:
-                    note.append(f"{verdict.where} {verdict.note}")
-                if verdict.status == "ok":
-                    kept.append(allowed)
-                else:
-                    withheld.append(document.id)
-            if withheld:
-                draft.withheld = f"withheld: {_counted(len(withheld), 'document')} ({', '.join(withheld)})"
-            self._documents = tuple(kept)
-            note += [] if note else ["passed"]
 
     def _assemble(self, question: str, history: list[dict[str, str]]) -> Request:
         pipeline, left = self._pipeline, list(self._documents)
@@ -151,6 +90,7 @@ class Passage:
             if not left:
                 return None
             left.pop()
+            self._documents = tuple(left)
             return pipeline.prompt.messages(question, left, history)
 
         messages = pipeline.prompt.messages(question, self._documents, history)
@@ -171,8 +111,13 @@ class Passage:
         guards: list[Guard] = []
         for guard in self._pipeline.guards_out:
             fitted = getattr(guard, "for_request", None)
-            guards.append(guard if fitted is None else fitted(question, self._documents, history))
-        return Delivery([*guards, *self._pipeline.prompt.guards(question, self._documents)], self._vault)
+            try:
+                guards.append(guard if fitted is None else fitted(question, self._documents, history))
+            except Exception as error:
+                self._draft.crashed("a guard", error)
+        return Delivery(
+            [*guards, *self._pipeline.prompt.guards(question, self._documents)], self._vault, escaped=self._pipeline.output is not None
+        )
 
     async def _answered(self, request: Request, delivery: Delivery, stack: AsyncExitStack) -> AsyncGenerator[Delta | Partial, None]:
         """Answer: from the cache or through the routes, behind the guards of the answer; yield what is shown as it comes."""
@@ -205,6 +150,8 @@ class Passage:
             draft.pieces[:] = kept.pieces
         if draft.delivered_at is None and not delivery.stopped:
             delivery = delivery.again()
+            if draft.stands_in:  # it is the pipeline's own message, and no answer to look at
+                delivery = Delivery((), self._vault)
             for piece in draft.pieces:
                 for event in self._shown(delivery.feed(piece)):
                     yield event
@@ -212,16 +159,22 @@ class Passage:
             with trace.stage("post-processing", clock) as note:
                 self._finish(final)
                 note += [_counted(len(draft.citations), "citation"), *draft.read]
-        if draft.text or delivery.stopped:
+        if draft.text or draft.tool_calls or delivery.stopped:
             with trace.stage("guards out", clock) as note:
                 rest = await delivery.finish(self._ask)
                 note.append(delivery.verdict.note)
+                beside = await delivery.beside(self._beside_the_text(), self._ask)
+                note += [f"{beside.where} {beside.note}"] if beside.found or beside.broken else []
+                self._raise_unforeseen()
                 note += [f"held back at most {delivery.most_held} characters"] if delivery.most_held and self._deliver else []
-            if draft.take(delivery.verdict):
+            if draft.take(delivery.verdict) and draft.take(beside):
                 if delivery.text != draft.text:
                     self._read(delivery.text, final)
             elif draft.status == "abstained":
-                draft.text = rest = (pipeline.abstain or Abstain()).words(self._question, self._documents)
+                rest = (pipeline.abstain or Abstain()).words(self._question, self._documents)
+                draft.text = rest = self._vault.show(rest)
+            elif beside.status != "ok":
+                rest = ""
             for event in self._shown(rest):
                 yield event
         # Another route, or a question that was made shorter, has another key: its answer is not kept under this one.
@@ -236,15 +189,15 @@ class Passage:
         pipeline, draft = self._pipeline, self._draft
         if pipeline.output is None and not pipeline.tools:
             return request, None
-        reading, final = read("".join(draft.pieces), request, pipeline.output, pipeline.tools), request
+        reading, final = self._reader.read("".join(draft.pieces), request), request
         if pipeline.reask and not reading.parsed.ok:
             router.earn(self._state)
-            reading, final = await ask_again(reading, request, router, pipeline.reask, pipeline.output, pipeline.tools)
+            reading, final = await ask_again(reading, request, router, pipeline.reask, self._reader)
             draft.pieces[:] = [reading.text] if reading.text else []
         if reading.parsed.ok:
             if reading.parsed.repairs and not reading.calls:  # who reads on, guards first of all, reads what was meant
                 draft.repairs = [repair.kind for repair in reading.parsed.repairs]
-                draft.pieces[:] = [json.dumps(reading.parsed.raw, ensure_ascii=False)]
+                draft.pieces[:] = [json.dumps(parse(reading.text, pipeline.output).raw, ensure_ascii=False)]
             return final, None
         error = AttemptBroken("invalid_output", reading.parsed.error, retryable=False)
         return final, draft.stand_in(error, flight, pipeline.last_resort, self._clock())
@@ -285,8 +238,14 @@ class Passage:
             if flight.found is not None:
                 return "".join(flight.found.pieces)
             router = Router(routes, pipeline.retry, None, pipeline.before_attempt, pipeline.breaker)
-            async with aclosing(router.run(request, deliver=False)) as run:
-                said = "".join([piece async for piece in run])
+            try:
+                async with aclosing(router.run(request, deliver=False)) as run:
+                    said = "".join([piece async for piece in run])
+            except AttemptFailed:
+                raise
+            except Exception as error:
+                self._unforeseen = error
+                raise
             if keep(said):
                 flight.keep((said,))
             return said
@@ -312,20 +271,31 @@ class Passage:
         draft.citations = _citations(text, self._documents)
         if draft.status == "failed" or draft.stands_in:
             return
-        reading = read(text, request, pipeline.output, pipeline.tools)
+        reading = self._reader.read(text, request)
         draft.tool_calls, draft.data = reading.calls, reading.parsed.value
         if not reading.parsed.ok:
             draft.status, draft.reason = "failed", f"invalid_output: {reading.parsed.error}"
         elif pipeline.output is not None and not reading.calls:
             repairs = dict.fromkeys([*draft.repairs, *(repair.kind for repair in reading.parsed.repairs)])
             draft.read = [" after repair: ".join(filter(None, ["output validated", ", ".join(repairs)]))]
-        if (
-            pipeline.abstain is not None
-            and draft.status in ("ok", "degraded")
-            and not reading.calls
-            and any(says_unknown(said.text) for said in prose(text))
-        ):
-            draft.status, draft.reason = "abstained", "the model says that it does not know"
+        if pipeline.abstain is not None and draft.status in ("ok", "degraded") and not reading.calls:
+            said = prose(text)
+            if said and all(says_unknown(one.text) for one in said):
+                why = "the model says that it does not know"
+                draft.status, draft.reason = "abstained", "; ".join(filter(None, [draft.reason, why]))
+
+    def _beside_the_text(self) -> list[str]:
+        """Return what is handed over and does not stand in the text as it is: the texts in calls of tools, and in JSON with escapes."""
+        draft = self._draft
+        whole = [call.arguments for call in draft.tool_calls]
+        if self._pipeline.output is not None and "\\" in draft.text:
+            whole.append(draft.text)
+        return [self._vault.cover(text) for one in whole for text in strings(one)]
+
+    def _raise_unforeseen(self) -> None:
+        """Raise what a hook of the user's raised while a guard asked a model: a guard must not swallow it."""
+        if self._unforeseen is not None:
+            raise self._unforeseen
 
 
 def _counted(number: int, what: str) -> str:

@@ -9,7 +9,6 @@ Notebook: 00_start_here.ipynb
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, fields, replace
@@ -23,8 +22,9 @@ from llmlab.pipeline.answer import Answer, Delta, Finished, Partial
 from llmlab.pipeline.breaker import Breaker
 from llmlab.pipeline.cache import Cache
 from llmlab.pipeline.clocks import check_seconds
-from llmlab.pipeline.guardrails.base import Guard
+from llmlab.pipeline.guardrails.base import ACTIONS, Guard
 from llmlab.pipeline.guardrails.length import LengthGuard
+from llmlab.pipeline.guardrails.verdict import action_of
 from llmlab.pipeline.output import check_output
 from llmlab.pipeline.parsing.arguments import Tool
 from llmlab.pipeline.passage import Passage
@@ -32,8 +32,6 @@ from llmlab.pipeline.prompt import Prompt
 from llmlab.pipeline.route import Route, check_client, check_routes
 from llmlab.pipeline.routing import Hedge, Retry
 from llmlab.pipeline.state import State
-
-_BRACKETS = re.compile(r"\[([^\[\]\n]{1,200})\]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +96,12 @@ class Pipeline:
             ("tools", Tool, "tools"),
         ):
             object.__setattr__(self, stage, _all_of(stage, getattr(self, stage), kind, what))
+        for guard in (*self.guards_in, *self.guards_out):
+            if action_of(guard) not in (*ACTIONS, "abstain"):
+                raise BadInput(f"{type(guard).__name__}: action is one of {', '.join((*ACTIONS, 'abstain'))}, not {action_of(guard)!r}")
+        names = [tool.name for tool in self.tools]
+        if len({*names}) < len(names):
+            raise BadInput(f"tools need names of their own, and these are {', '.join(names)}")
         for stage, policy in (
             ("retry", Retry),
             ("hedge", Hedge),

@@ -110,8 +110,9 @@ class Prompt:
             first, last = (template.render(values) for template in _compiled(self.system, self.user))
         except Exception as error:  # a template is a program: whatever it raises is its own
             raise BadInput(f"the prompt cannot be filled in: {error}; a document has id, title and text") from error
-        rules = [rule.format(marker=marker, canary=self.canary_of(question)) for rule in self._rules]
-        first = "\n".join(filter(None, (first, *rules)))
+        # The canary comes first: whoever repeats the message from its start is stopped there, before a word of it was shown.
+        canary = defense.CANARY_RULE.format(canary=self.canary_of(question)) if self.canary else ""
+        first = "\n".join(filter(None, (canary, first, defense.DATA_RULE.format(marker=marker) if marker else "")))
         start = [{"role": "system", "content": first}] if first else []
         return [*start, *as_messages(history), {"role": "user", "content": last}]
 

@@ -55,6 +55,7 @@ class Race:
         self._winner: Call | None = None
         self._count = len(request.trace.attempts)
         self._route, self._failed = routes[0], 0
+        self._whole = request.messages
         self._next: tuple[float, str] | None = (self._now(), "primary")
         self._hedge_at: float | None = None
         self._leaving: list[asyncio.Task[None]] = []
@@ -213,17 +214,20 @@ class Race:
         return call
 
     def _plan(self, error: AttemptFailed) -> None:
-        """Plan what follows a failure: the same route again, the next route, or nothing."""
+        """Plan what follows a failure: the same route again, perhaps with less, the next route, or nothing."""
         self._error = error
         if self._next is not None or any(call.role != "hedge" for call, _ in self._running.values()):
             return  # the hedge has failed, and the chain goes on without it
         self._failed += 1
         route, other, asked_for = self._route, fallback_of(self._routes, self._route), action(error)
-        if asked_for == SHRINK and (shorter := self._request.shrink()) is not None:
-            self._request.messages = shorter
-            self._request.notes.append("asked for less")
-            self._next = (self._now(), "retry")
-            return
+        again = "retry" if route is self._routes[0] else "fallback"
+        if asked_for == SHRINK and self._failed < self._retry.attempts and self._fits(route):
+            shorter = self._request.shrink()
+            if shorter is not None and self._may_retry():
+                self._request.messages = shorter
+                self._request.notes.append(f"documents left out for {route.name}: {error.reason}")
+                self._next = (self._now(), again)
+                return
         # Who was too slow, or will not get better, is not waited for where somebody else could answer.
         here = error.retryable and not (asked_for == OTHER_ROUTE and other is not None)
         if here and self._failed < self._retry.attempts:
@@ -231,16 +235,22 @@ class Race:
             key = self._identity or f"at {self._request.trace.began:.6f}"
             wait = self._retry.wait_seconds(self._failed, error, key, route.name)
             longest = LONGEST_RETRY_AFTER_SECONDS if other is None else self._retry.longest_seconds
-            if wait <= longest and self._fits(route, wait):
-                if self._retry.max_extra is None or self._state.retries.spend():
-                    self._next = (self._now() + wait, "retry" if route is self._routes[0] else "fallback")
-                    return
-                self._request.notes.append(f"no retry: {self._retry.max_extra:.0%} of requests have had one")
+            if wait <= longest and self._fits(route, wait) and self._may_retry():
+                self._next = (self._now() + wait, again)
+                return
         if asked_for != STOP and other is not None and self._fits(other):
             self._route, self._failed = other, 0
+            self._request.messages = self._whole  # what one route could not take, another may
             self._next = (self._now(), "fallback")
         else:
             self._failed = self._retry.attempts  # the chain has ended: a hedge that fails later does not wake it
+
+    def _may_retry(self) -> bool:
+        """Take one attempt from the budget for retries, and return whether there was one."""
+        if self._retry.max_extra is None or self._state.retries.spend():
+            return True
+        self._request.notes.append(f"no retry: {self._retry.max_extra:.0%} of requests have had one")
+        return False
 
     def _observe(self, call: Call) -> None:
         """Take note of how long an attempt took to its first content, or for how long it has shown none."""

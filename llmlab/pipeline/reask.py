@@ -12,6 +12,7 @@ from typing import Any
 
 from llmlab.errors import AttemptFailed
 from llmlab.pipeline.answer import ToolCall
+from llmlab.pipeline.guardrails.redaction import Vault
 from llmlab.pipeline.parsing.arguments import Tool, arguments
 from llmlab.pipeline.parsing.parse import Parsed, parse, reask_message
 from llmlab.pipeline.route import fallback_of
@@ -29,27 +30,41 @@ class Reading:
     """Calls of tools, their arguments read where the tools are known."""
 
 
-def read(text: str, request: Request, output: Any, tools: Sequence[Tool]) -> Reading:
-    """Read an answer: the object in its text, or the arguments of its calls.
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads answers: the object in the text, or the arguments of the calls."""
 
-    Args:
-        text: What the model wrote.
-        request: What was asked, with who answered.
-        output: What the text is JSON of; None: it is plain text.
-        tools: The tools that the model was told of; without any, calls stay as they are.
-    """
-    made = () if request.winner is None else request.winner[1].tool_calls
-    if not made:
-        return Reading(text, Parsed() if output is None else parse(text, output))
-    read_calls = [(call, arguments(call, tools)) for call in made] if tools else []
-    wrong = [f"call of {call.name[:60]!r}: {found.error}" for call, found in read_calls if not found.ok]
-    calls = tuple(call._replace(data=found.value, error=found.error) for call, found in read_calls)
-    return Reading(text, Parsed(error="; ".join(wrong)), calls or made)
+    output: Any
+    """What the text is JSON of; None: it is plain text."""
+    tools: Sequence[Tool]
+    """What the model was told of; without any, calls stay as they are."""
+    vault: Vault
+    """What was hidden in the request: it is put back before anything is validated, and never goes out again."""
+
+    def read(self, text: str, request: Request) -> Reading:
+        """Read an answer.
+
+        Args:
+            text: What the model wrote.
+            request: What was asked, with who answered.
+        """
+        made = () if request.winner is None else request.winner[1].tool_calls
+        if not made:
+            return Reading(text, Parsed() if self.output is None else parse(self.vault.show(text, escaped=True), self.output))
+        made = tuple(call._replace(arguments=self.vault.show(call.arguments, escaped=True)) for call in made)
+        known = [(call, arguments(call, self.tools)) for call in made] if self.tools else []
+        wrong = [f"call of {call.name[:60]!r}: {found.error}" for call, found in known if not found.ok]
+        calls = tuple(call._replace(data=found.value, error=found.error) for call, found in known)
+        return Reading(text, Parsed(error="; ".join(wrong)), calls or made)
+
+    def ask_again(self, reading: Reading) -> list[dict[str, str]]:
+        """Return the messages that ask again for what could not be read."""
+        said = reading.text or "; ".join(f"{call.name}({call.arguments})" for call in reading.calls)
+        parsed = replace(reading.parsed, error=self.vault.cover(reading.parsed.error))
+        return reask_message(parsed, self.vault.cover(said))
 
 
-async def ask_again(
-    first: Reading, request: Request, router: Router, limit: int, output: Any, tools: Sequence[Tool]
-) -> tuple[Reading, Request]:
+async def ask_again(first: Reading, request: Request, router: Router, limit: int, reader: Reader) -> tuple[Reading, Request]:
     """Ask until an answer can be read: at most `limit` times with what was wrong, then once the route after the one that answered.
 
     Returns the last reading, and the request that gave it. All of it has the same deadline and spends the same budget as retries.
@@ -59,8 +74,7 @@ async def ask_again(
         request: What was asked.
         router: The pipeline's.
         limit: How often to ask again.
-        output: As for `read`.
-        tools: As for `read`.
+        reader: Reads what comes.
     """
     reading, last = first, request
     for number in range(limit + 1):
@@ -68,8 +82,7 @@ async def ask_again(
             break
         again, ways = replace(request, role="reask", winner=None), router
         if number < limit:
-            said = reading.text or "; ".join(f"{call.name}({call.arguments})" for call in reading.calls)
-            again.messages = [*request.messages, *reask_message(reading.parsed, said)]
+            again.messages = [*request.messages, *reader.ask_again(reading)]
         else:
             here = last.winner[0] if last.winner is not None else router.routes[0]
             other = fallback_of(router.routes, here) if here in router.routes else None
@@ -85,5 +98,5 @@ async def ask_again(
         except AttemptFailed as error:
             request.notes.append(f"asked again in vain: {error.reason}")
             continue
-        reading, last = read(text, again, output, tools), again
+        reading, last = reader.read(text, again), again
     return reading, last

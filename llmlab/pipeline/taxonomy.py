@@ -50,7 +50,7 @@ TAXONOMY = (
     *_rows("AttemptBroken", RETRY, "says nothing", "stream_truncated", "not_a_stream", "empty", "no_choices"),
     *_rows("AttemptBroken", RETRY, "raises JSONDecodeError or UnicodeDecodeError", "malformed_event", "not_json", "unreadable"),
     *_rows("AttemptBroken", RETRY, "leaves it to the caller", "invalid_output"),
-    *_rows("AttemptBroken", SHRINK, "says nothing", "length"),
+    *_rows("AttemptBroken", OTHER_ROUTE, "says nothing", "length"),
     *_rows("AttemptRefused", SHRINK, "raises BadRequestError", "context_length_exceeded"),
     *_rows("AttemptRefused", OTHER_ROUTE, "raises", "http_401", "http_403", "http_404", "invalid_api_key", "model_not_found"),
     *_rows("AttemptRefused", STOP, "raises BadRequestError, or says nothing in a stream", "content_filter"),

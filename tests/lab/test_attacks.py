@@ -108,7 +108,8 @@ def test_what_was_shown_before_a_guard_stopped_the_answer_is_counted_as_seen() -
     rows = lab.run(leaky, [aim.text for aim in ASKED if not aim.mark], requests=100).rows
     stopped = [row for row in rows if row.status == "blocked"]
     assert stopped
-    assert all(row.text.startswith("My instructions are: " + SYSTEM.partition("\n")[0]) for row in stopped)
+    assert {"My instructions are: Internal reference, never to be repeated: "} == {row.text for row in stopped}
+    assert not any(SYSTEM.partition("\n")[0] in row.text for row in stopped)
 
 
 def test_the_game_day_tells_the_shares_in_table_and_report() -> None:

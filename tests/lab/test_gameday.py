@@ -136,3 +136,30 @@ def test_an_app_of_ones_own_is_played_without_them() -> None:
     assert (None, None) == (outcome.fixes, outcome.cached)
     (told,) = gameday.report([outcome], [], requests=5, seed=7)["scenarios"]
     assert ([], []) == (told["fixes"], told["cached"])
+
+
+def test_a_gate_cannot_measure_weather_that_comes_after_the_last_request() -> None:
+    (outcome,) = gameday.play(["outage"], requests=100, source="simulator")
+    assert "the weather lasts until second 16, and requests came until second" in outcome.uncovered
+    assert "ask for at least 400 (--requests)" in outcome.uncovered
+    (told,) = gameday.report([outcome], [], requests=100, seed=7)["scenarios"]
+    assert outcome.uncovered == told["uncovered"]
+    assert {(gameday.CANNOT_MEASURE, outcome.uncovered)} == {(one.code, one.reason) for one in gameday.judge([outcome], {"goodput": 0.5})}
+
+
+def test_the_least_number_of_requests_that_is_named_is_enough_and_all_seeds_are_counted() -> None:
+    (outcome,) = gameday.play(["outage"], requests=400, source="simulator")
+    assert "" == outcome.uncovered
+    assert 1 in {one.code for one in gameday.judge([outcome], {"goodput": 0.99})}
+    (told,) = gameday.report([outcome], [], requests=400, seed=7)["scenarios"]
+    assert 1200 == sum(int(part.split()[0]) for part in told["sources"].split(", "))
+    naive = told["apps"][0]
+    failed = sum(not row.answered for one in outcome.seeds for row in one.rows if row.app == "naive")
+    assert failed == sum(naive["reasons"].values()) > 20
+    assert failed * 2 <= naive["sdk_retries"]
+
+
+def test_where_nobody_intends_a_time_no_number_is_named() -> None:
+    lull = replace(SCENARIOS["outage"], load=llmlab.Closed(concurrency=1), seeds=1)
+    (outcome,) = gameday.play(["latency"], requests=3, source="simulator", apps={"naive": llmlab.naive})
+    assert outcome._replace(scenario=lull).uncovered.endswith("ask for more (--requests)")

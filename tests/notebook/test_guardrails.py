@@ -28,6 +28,7 @@ def test_the_sentence_has_the_result_and_its_price(panel: Guardrails) -> None:
     assert " → 0 % of answers; 19 → 0 characters of a card number are seen; price: of 10,000 requests " in repr(panel)
     assert repr(panel).endswith("% of alarms are wrong (n = 30, seed 7)")
     assert "override.ignore" in panel.detail.value
+    assert "InjectionGuard(threshold=0.5)" in panel.code(7, **panel.chosen)
     assert "multilingual" in panel.table.value
     assert all(image.value for image in panel.figures.children)
 

@@ -552,7 +552,7 @@ def test_a_transports_own_exceptions_have_names_too(error: Exception, reason: st
 @pytest.mark.parametrize("stream", [True, False])
 def test_half_a_surrogate_pair_is_misuse(stream: bool) -> None:
     with pytest.raises(BadInput, match="UTF-8"):
-        ask(Wire(good()), question="\ud800?", stream=stream)
+        ask(Wire(good()), prompt=llmlab.Prompt(system="\ud800"), stream=stream)
 
 
 def test_a_closing_that_fails_takes_no_answer_away() -> None:

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from scripted import Wire, ask, good, refusal, told
+from scripted import DONE, Wire, ask, event, good, pipeline, refusal, streamed, told
 
+import llmlab
 from llmlab import errors
 from llmlab.errors import AttemptBroken, AttemptRefused
 from llmlab.pipeline.routing import Retry
@@ -45,9 +46,43 @@ TOO_LONG = refusal(400, {"message": "too long", "type": "invalid_request_error",
 
 def test_a_request_that_is_too_long_is_sent_again_with_less() -> None:
     wire = Wire(TOO_LONG, TOO_LONG, good())
-    answer = ask(wire, documents=["first", "second", "third"], retry=None)
+    answer = ask(wire, documents=["first", "second", "third"], retry=Retry(attempts=3))
     assert "ok" == answer.status
-    assert [3, 2, 1] == [body["messages"][-1]["content"].count("<document") for body in wire.bodies]
+    assert [3, 2, 1] == documents_sent(wire)
+    (note,) = [stage.note for stage in answer.trace.stages if stage.name == "routing"]
+    assert 2 == note.count("documents left out for main: context_length_exceeded")
+
+
+def documents_sent(wire: Wire) -> list[int]:
+    """How many documents each attempt held."""
+    return [body["messages"][-1]["content"].count("<document") for body in wire.bodies]
+
+
+@pytest.mark.parametrize(("attempts", "sent"), [(None, [5]), (1, [5]), (2, [5, 4]), (3, [5, 4, 3])])
+def test_asking_for_less_is_an_attempt_and_the_next_route_gets_all_of_it(attempts: int | None, sent: list[int]) -> None:
+    long, other = Wire(TOO_LONG), Wire(good())
+    answer = ask(long, other, documents=list("abcde"), retry=None if attempts is None else Retry(attempts=attempts))
+    assert ("ok", sent, [5]) == (answer.status, documents_sent(long), documents_sent(other))
+
+
+def test_asking_for_less_spends_the_budget_for_retries() -> None:
+    wire = Wire(TOO_LONG)
+    app = pipeline(wire, retry=Retry(attempts=2, max_extra=0.1))
+
+    async def all_of_them() -> None:
+        for _ in range(50):
+            await app.ask("May I?", list("abcde"))
+
+    llmlab.simulate(all_of_them())
+    assert 50 + 10 + 50 * 0.1 - 1 <= len(wire.bodies) <= 50 + 10 + 50 * 0.1
+    assert app.state.retries.level < 1
+
+
+def test_an_answer_whose_tokens_are_used_up_is_asked_of_another_route_and_not_with_less() -> None:
+    used_up = Wire(streamed([event({"reasoning": "Hm"}), event({}, "length"), DONE]))
+    answer = ask(used_up, Wire(good()), documents=list("abc"), retry=Retry(attempts=3))
+    assert [("primary", "main", "failed", "length"), ("fallback", "second", "ok", "")] == told(answer)
+    assert [3] == documents_sent(used_up)
 
 
 def test_where_nothing_is_left_out_the_next_route_is_asked() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llmlab.pipeline.guardrails.base import Guard, Streaming
 from llmlab.pipeline.guardrails.holdback import HoldBack
 from llmlab.pipeline.guardrails.redaction import Restorer, Vault, masked
-from llmlab.pipeline.guardrails.verdict import Ask, Verdict, look, looks_at
+from llmlab.pipeline.guardrails.verdict import Ask, Verdict, action_of, look, looks_at
 
 
 class Delivery:
@@ -18,20 +18,21 @@ class Delivery:
     Args:
         guards: The guards of the answer.
         vault: What was redacted in the question and the documents; it comes back after the guards have looked.
+        escaped: Whether the answer is JSON, into which it comes back escaped.
     """
 
-    def __init__(self, guards: Sequence[Guard], vault: Vault) -> None:
-        self._guards, self._vault = guards, vault
-        active = [guard for guard in guards if looks_at(guard, "assistant")]
-        self._whole = [guard for guard in active if not isinstance(guard, Streaming)]
-        self._hold = HoldBack([guard for guard in active if isinstance(guard, Streaming)])
-        self._restorer = Restorer(vault) if vault else None
+    def __init__(self, guards: Sequence[Guard], vault: Vault, *, escaped: bool = False) -> None:
+        self._guards, self._vault, self._escaped = guards, vault, escaped
+        self._active = active = [guard for guard in guards if looks_at(guard, "assistant")]
+        self._hold = HoldBack([guard for guard in active if isinstance(guard, Streaming) and action_of(guard) != "abstain"])
+        self._whole = [guard for guard in active if not isinstance(guard, Streaming) or action_of(guard) == "abstain"]
+        self._restorer = Restorer(vault, escaped=escaped) if vault else None
         self._waiting: list[str] = []
         self._shown: list[str] = []
 
     def again(self) -> Delivery:
         """Return a new one for another answer."""
-        return Delivery(self._guards, self._vault)
+        return Delivery(self._guards, self._vault, escaped=self._escaped)
 
     @property
     def verdict(self) -> Verdict:
@@ -68,8 +69,25 @@ class Delivery:
             before = len(self.verdict.found)
             await look(self._whole, rest, "assistant", self.verdict, ask)
             new = Verdict("", found=self.verdict.found[before:])
-            rest = "" if self.stopped else masked(rest, new.redactions)
+            rest = masked(rest, new.redactions)
+        if self._whole and self.stopped:  # they have not let it pass
+            return ""
         return self._show(rest) + (self._show_restored() if self._restorer and not self.stopped else "")
+
+    async def beside(self, texts: Sequence[str], ask: Ask) -> Verdict:
+        """Let the guards look at what is handed over beside the text. It cannot be masked: what should be is blocked.
+
+        Args:
+            texts: As they read.
+            ask: Asks a model, for judges.
+        """
+        verdict = Verdict("beside the text")
+        if not texts:
+            return verdict
+        await look([guard for guard in self._active if action_of(guard) != "abstain"], "\n".join(texts), "assistant", verdict, ask)
+        if verdict.status == "ok" and verdict.redactions:
+            verdict.status, verdict.reason = "blocked", verdict.redactions[0].reason
+        return verdict
 
     def _show(self, text: str) -> str:
         if self._restorer is not None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmlab.pipeline.answer import Finding, moved
+from llmlab.pipeline.answer import moved
 from llmlab.pipeline.guardrails.base import CONTEXT_CHARACTERS, Streaming
-from llmlab.pipeline.guardrails.redaction import masked
-from llmlab.pipeline.guardrails.verdict import STOPS, Verdict, action_of
+from llmlab.pipeline.guardrails.verdict import Verdict, action_of, checked
 
 
 class HoldBack:
@@ -34,7 +33,10 @@ class HoldBack:
         self._offset = 0
         """Where `_text` begins in the answer."""
         self._held = 0
-        """Where in `_text` the part begins that is held."""
+        """Where in `_text` the part begins that is held: what guards find from there on is new."""
+        self._shown = 0
+        """Up to where in `_text` it was shown, or masked: beyond `_held` where a masked span goes on."""
+        self._furthest = max((looks_back for _, looks_back in self._guards), default=0)
 
     @property
     def stopped(self) -> bool:
@@ -64,25 +66,28 @@ class HoldBack:
                 if not final:
                     upto = min(upto, max(held, begin + guard.open_from(views[-1][1])))
             for (guard, _), (begin, view) in zip(self._guards, views, strict=True) if upto > held else ():
-                ours = (moved(one, begin) for one in guard.check(view, role="assistant"))
+                ours = (moved(checked(one), begin) for one in guard.check(view, role="assistant"))
                 found += [(guard, one) for one in ours if held <= one.start < upto]
         except Exception as error:
             self._guards = [pair for pair in self._guards if pair[0] is not guard]
             self.verdict.crashed(guard, error)
             return "" if self.stopped else self._release(final=final)
-        if upto == held:
-            self.most_held = max(self.most_held, len(text) - held)
-            return ""
-        bad, hidden = upto, list[Finding]()
-        if found:
-            while crossing := [one.start for _, one in found if one.start < upto < one.end]:
-                upto = min(crossing)
-            found = sorted((pair for pair in found if pair[1].start < upto), key=lambda pair: pair[1].start)
-            bad = next((one.start for guard, one in found if action_of(guard) in STOPS), upto)
-            found = [pair for pair in found if pair[1].start <= bad]
-            self.verdict.add([(guard, moved(one, self._offset)) for guard, one in found])
-            hidden = [moved(one._replace(end=min(one.end, bad)), -held) for guard, one in found if action_of(guard) == "redact"]
-        keep = max(0, upto - CONTEXT_CHARACTERS)
         self.most_held = max(self.most_held, len(text) - upto)
-        self._text, self._offset, self._held = text[keep:], self._offset + keep, upto - keep
-        return masked(text[held:bad], hidden) if hidden else text[held:bad]
+        if upto == held:
+            return ""
+        shown: list[str] = []
+        for guard, one in sorted(found, key=lambda pair: pair[1].start):
+            self.verdict.add([(guard, moved(one, self._offset))])
+            if self.stopped:
+                upto = max(self._shown, one.start)
+                break
+            if action_of(guard) == "redact" and one.end > self._shown:
+                if one.start >= self._shown:
+                    shown += [text[self._shown : one.start], f"[{one.kind.upper()}]"]
+                self._shown = one.end
+        if upto > self._shown:
+            shown.append(text[self._shown : upto])
+            self._shown = upto
+        keep = max(0, upto - self._furthest)
+        self._text, self._offset, self._held, self._shown = text[keep:], self._offset + keep, upto - keep, self._shown - keep
+        return "".join(shown)

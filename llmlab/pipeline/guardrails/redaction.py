@@ -6,7 +6,9 @@ request; it belongs in no cache, trace or recording.
 
 from __future__ import annotations
 
+import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 
 from llmlab.pipeline.answer import Finding
@@ -44,17 +46,42 @@ class Vault:
         text that was hidden before), it is hidden itself.
         """
         spans = _spans(text, findings)
+        ends, planted = [end for _, _, end in spans], []
         for written in _PLACEHOLDER.finditer(text):
             name = _name(written)
             if name not in self._values:
                 self._taken.add(name)
-            elif not any(start < written.end() and written.start() < end for _, start, end in spans):
-                spans.append((name.rpartition("_")[0], *written.span()))
-        return _replaced(text, sorted(spans, key=lambda span: span[1]), self._placeholder)
+                continue
+            following = bisect_right(ends, written.start())
+            if following == len(spans) or written.end() <= spans[following][1]:
+                planted.append((name.rpartition("_")[0], *written.span()))
+        return _replaced(text, sorted(spans + planted, key=lambda span: span[1]), self._placeholder)
 
-    def show(self, text: str) -> str:
-        """Return `text` with what was hidden in place of its placeholders, also where they are written a little differently."""
-        return _PLACEHOLDER.sub(lambda written: self._values.get(_name(written), written[0]), text) if self._values else text
+    def show(self, text: str, *, escaped: bool = False) -> str:
+        """Return `text` with what was hidden in place of its placeholders, also where they are written a little differently.
+
+        Args:
+            text: An answer.
+            escaped: Whether it is JSON: a value then stays inside of its string, whatever quotes it holds.
+        """
+
+        def value(written: re.Match[str]) -> str:
+            hidden = self._values.get(_name(written))
+            return written[0] if hidden is None else _escaped(hidden) if escaped else hidden
+
+        return _PLACEHOLDER.sub(value, text) if self._values else text
+
+    def cover(self, text: str) -> str:
+        """Return `text` with its placeholder for each hidden value that stands in it: for what a model is told of a restored answer.
+
+        A value is covered as it is, and as JSON or Python would quote it; of two that begin at one place, the longer. What is a
+        placeholder already stays.
+        """
+        if not self._values:
+            return text
+        placeholders = {form: f"[{name}]" for name, value in self._values.items() for form in (repr(value)[1:-1], _escaped(value), value)}
+        known = "|".join(re.escape(form) for form in sorted(placeholders, key=len, reverse=True))
+        return re.sub(f"{known}|{_PLACEHOLDER.pattern}", lambda found: placeholders.get(found[0], found[0]), text)
 
     def _placeholder(self, kind: str, value: str) -> str:
         kind = _NOT_NAME.sub("_", kind.upper())[:_LONGEST_NAME].strip("_") or "DATA"
@@ -75,10 +102,12 @@ class Restorer:
 
     Args:
         vault: Of the request.
+        escaped: Whether the answer is JSON, as in `Vault.show`.
     """
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, *, escaped: bool = False) -> None:
         self._vault = vault
+        self._escaped = escaped
         self._held = ""
 
     def __repr__(self) -> str:
@@ -92,7 +121,7 @@ class Restorer:
         last = text.rfind("[")
         edge = last if last >= 0 and _OPEN.match(text, last) else len(text)
         self._held = text[edge:]
-        return self._vault.show(text[:edge])
+        return self._vault.show(text[:edge], escaped=self._escaped)
 
     def finish(self) -> str:
         """Return the rest."""
@@ -103,6 +132,10 @@ class Restorer:
 def masked(text: str, findings: Iterable[Finding]) -> str:
     """Return `text` with `[KIND]` in place of each finding, for good."""
     return _replaced(text, _spans(text, findings), lambda kind, _: f"[{kind.upper()}]")
+
+
+def _escaped(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)[1:-1]
 
 
 def _name(written: re.Match[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from llmlab.errors import AttemptFailed, LlmlabError
 from llmlab.pipeline.answer import Finding
 from llmlab.pipeline.guardrails.base import ROLES, Guard
+from llmlab.pipeline.guardrails.redaction import masked
 from llmlab.pipeline.route import Route
 from llmlab.pipeline.trace import Seen
 
@@ -113,7 +114,7 @@ class Verdict:
 
 
 async def look(guards: Sequence[Guard], text: str, role: str, verdict: Verdict, ask: Ask) -> Verdict:
-    """Let guards look at a whole text, in their order; all look, so that all that is wrong is known.
+    """Let guards look at a whole text: all look, so that all that is wrong is known. Judges come last, and see nothing that is redacted.
 
     Args:
         guards: Those that look at this role do.
@@ -122,14 +123,29 @@ async def look(guards: Sequence[Guard], text: str, role: str, verdict: Verdict, 
         verdict: What they say is added to it, and it is returned.
         ask: Asks a model, for judges.
     """
-    for guard in guards:
+    judges = [guard for guard in guards if hasattr(guard, "judge")]
+    for guard in [*(guard for guard in guards if guard not in judges), *judges]:
         if not looks_at(guard, role):
             continue
         verdict.looked = True
         judge: Any = getattr(guard, "judge", None)
         try:
-            found = await judge(text, role, ask) if judge is not None else guard.check(text, role=role)
-            verdict.add([(guard, finding) for finding in found])
+            if judge is not None and verdict.redactions:
+                found = await judge(masked(text, verdict.redactions), role, ask)
+            else:
+                found = await judge(text, role, ask) if judge is not None else guard.check(text, role=role)
+            verdict.add([(guard, checked(finding)) for finding in found])
         except Exception as error:
             verdict.crashed(guard, error)
     return verdict
+
+
+def checked(finding: Any) -> Finding:
+    """Return a finding, if it is one.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(finding, Finding):
+        raise TypeError(f"a guard gives findings, not {type(finding).__name__}")
+    return finding

@@ -30,3 +30,12 @@ def prose(answer: str) -> list[Said]:
         return [Said(answer, 0, len(answer))]
     found = [(json.loads(one[0].removesuffix(one[2] or "")), one) for one in _STRING.finditer(answer) if not one[2]]
     return [Said(text, *one.span(1)) for text, one in found if len(text.split()) >= _WORDS]
+
+
+def strings(source: str) -> list[str]:
+    """Return the texts inside JSON as they read, keys included; what is no JSON is a text itself."""
+    try:
+        json.loads(source)
+    except (ValueError, RecursionError):
+        return [source]
+    return [json.loads(one[0].removesuffix(one[2] or "")) for one in _STRING.finditer(source)]

@@ -141,6 +141,11 @@ class Fault(_Declared):
                 raise self._bad(f"on({label}='') would strike nothing; leave {label} out to strike any")
         return replace(self, **{label: value for label, value in given.items() if value is not None})  # type: ignore[arg-type]
 
+    @property
+    def ends_at(self) -> float:
+        """When weather that ends is over (in seconds after the first request); 0 where it may strike at any time."""
+        return 0.0 if self.window is None else self.window[1]
+
     def script(self) -> list[str]:
         """Return the attributes that say which attempts it strikes, beside the probability."""
         parts = [part for part in fields(Fault) if part.name not in ("name", "probability")]

@@ -6,6 +6,7 @@ request: at least 20 seeds. Retries of an unmodified openai client, a few second
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
@@ -52,6 +53,11 @@ class Outage(_While):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_window((self.start_seconds, self.start_seconds + self.duration_seconds))
+
+    @property
+    def ends_at(self) -> float:
+        """When it is over (in seconds after the first request)."""
+        return min(self.start_seconds + self.duration_seconds, super().ends_at or math.inf)
 
     def applies(self, sent: Sent) -> bool:
         """Whether it may strike this attempt, whatever the draw says."""
@@ -116,6 +122,11 @@ class BrownOut(Fault):
             raise self._bad(f"ramp_seconds is at most half of duration_seconds={self.duration_seconds:g}, not {self.ramp_seconds!r}")
         if not is_number(self.capacity) or not 0 < self.capacity < 1:
             raise self._bad(f"capacity is a share above 0 and below 1, not {self.capacity!r}")
+
+    @property
+    def ends_at(self) -> float:
+        """When it is over (in seconds after the first request)."""
+        return min(self.start_seconds + self.duration_seconds, super().ends_at or math.inf)
 
     def applies(self, sent: Sent) -> bool:
         """Whether it may strike this attempt: one from before may still wait in the queue when it begins."""

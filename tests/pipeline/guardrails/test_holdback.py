@@ -130,3 +130,21 @@ def test_the_verdict_does_not_depend_on_the_chunks(text: str, sizes: list[int], 
 @pytest.mark.parametrize("split", splits("cats 1234 cat"))
 def test_findings_come_in_the_order_of_the_text(split: list[str]) -> None:
     assert ["cat", "code", "cat"] == [one.kind for one in told(split, Codes("flag"), Cats("flag"))[2]]
+
+
+def test_findings_that_overlap_for_ever_hold_nothing_back() -> None:
+    class Bangs(Codes):
+        def check(self, text: str, role: str = "user") -> list[Finding]:
+            return [Finding("bang", "bang", at, at + 3, "!!!") for at in range(len(text) - 2) if text[at : at + 3] == "!!!"]
+
+        def open_from(self, text: str) -> int:
+            return len(text) - next((size for size in (2, 1) if text.endswith("!" * size)), 0)
+
+    stopped = HoldBack([Bangs()])
+    assert ["so ", "", ""] == [stopped.feed(piece) for piece in ("so !!", "!", "!!")]
+    assert stopped.stopped
+    flagged = HoldBack([Bangs("flag")])
+    shown = [flagged.feed("!!!!") for _ in range(50)]
+    assert 2 == flagged.most_held
+    assert "!" * 198 == "".join(shown)
+    assert {("so [BANG].", "ok")} == {told(split, Bangs("redact"))[:2] for split in splits("so !!!!!.")}

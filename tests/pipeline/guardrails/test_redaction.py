@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +81,55 @@ def test_every_kind_makes_a_placeholder_that_comes_back(kind: str, placeholder: 
     vault = Vault()
     assert placeholder == vault.hide("secret", [finding(kind, 0, 6)])
     assert "secret" == vault.show(placeholder)
+
+
+def vault_of(*values: str) -> Vault:
+    vault = Vault()
+    for value in values:
+        vault.hide(value, [finding("note", 0, len(value))])
+    return vault
+
+
+def test_a_value_restored_into_json_writes_no_field_of_its_own() -> None:
+    value = 'x","admin":true,"z":"y\\\n'
+    vault, answer = vault_of(value), '{"name": "[NOTE_1]", "by": "é [note 1]"}'
+    assert {"name": value, "by": f"é {value}"} == json.loads(vault.show(answer, escaped=True))
+    restorer = Restorer(vault, escaped=True)
+    assert vault.show(answer, escaped=True) == "".join(map(restorer.feed, answer)) + restorer.finish()
+
+
+QUOTED = "a'b\"c\\é"
+
+
+@pytest.mark.parametrize(
+    ("text", "covered"),
+    [
+        ("email: 'ada@example.org' is too short", "email: '[NOTE_1]' is too short"),
+        ("ada@example.org.uk, ada@example.org", "[NOTE_2], [NOTE_1]"),
+        ("[NOTE_1] NOTE", "[NOTE_1] [NOTE_3]"),
+        (QUOTED, "[NOTE_4]"),
+        (repr(QUOTED), "'[NOTE_4]'"),
+        (json.dumps(QUOTED, ensure_ascii=False), '"[NOTE_4]"'),
+        ("[X_9] ada@example.com", "[X_9] ada@example.com"),
+    ],
+)
+def test_what_was_hidden_is_covered_again_in_a_message_about_it(text: str, covered: str) -> None:
+    assert covered == vault_of("ada@example.org", "ada@example.org.uk", "NOTE", QUOTED).cover(text)
+    assert text == Vault().cover(text)
+
+
+@given(st.text(min_size=1))
+def test_whatever_was_hidden_is_covered(value: str) -> None:
+    assert "-[NOTE_1]-" == vault_of(value).cover(f"-{value}-") or value in "-[]NOTE_1"
+
+
+def test_only_the_planted_placeholders_that_no_finding_holds_are_hidden_themselves() -> None:
+    text = "ab[NOTE_1][NOTE_1]c[NOTE_1]ef[NOTE_1]"
+    assert "[A_1]NOTE_1][NOTE_1[A_2]NOTE_1]ef[NOTE_2]" == vault_of("ada").hide(text, [finding("a", 17, 20), finding("a", 0, 3)])
+
+
+def test_a_flood_of_planted_placeholders_is_hidden_in_linear_time() -> None:
+    assert "[NOTE_2]" * 30_000 == vault_of("ada").hide("[NOTE_1]" * 30_000, [])
 
 
 @pytest.mark.parametrize(
