@@ -66,7 +66,7 @@ class SupportAnswer(BaseModel):
     confidence: float = Field(ge=0, le=1)
 
 
-class _Heard(Simulator):
+class Heard(Simulator):
     """A simulator, and what it meant: its words before any weather, or those of an honest twin that draws the same and makes nothing up."""
 
     def __init__(self, twin: Simulator | None = None, **options: Any) -> None:
@@ -76,6 +76,7 @@ class _Heard(Simulator):
         """By request, a text for each attempt."""
 
     def plan(self, request: httpx2.Request, now: float) -> Reply:
+        """Return the answer, and note what was meant."""
         reply = super().plan(request, now)
         honest = reply if self._twin is None else self._twin.plan(request, now)
         said = from_json(b"".join(piece.data for piece in honest.pieces))
@@ -124,7 +125,7 @@ def play_bad_json(seed: int, requests: int) -> Runs:
     """
     reading = stack.replace(routes=_ROUTES, hedge=None, output=SupportAnswer, reask=2)
     apps: dict[str, App] = {"naive": partial(_loaded, app=naive), "careful": partial(_loaded, app=careful), "stack": reading}
-    return _heard(apps, dict.fromkeys(apps, requests // 2), lambda: _Heard(seed=seed), _true_to, seed, BAD_JSON_FAULTS)
+    return _heard(apps, dict.fromkeys(apps, requests // 2), lambda: Heard(seed=seed), _true_to, seed, BAD_JSON_FAULTS)
 
 
 def _true_to(row: Row, meant: Sequence[str]) -> bool:
@@ -169,7 +170,7 @@ def play_made_up(seed: int, requests: int) -> Runs:
     def right(row: Row, meant: Sequence[str]) -> bool:
         return bool(row.right) and (row.text in meant or not cases[row.case].answerable)
 
-    return _heard(apps, sent, lambda: _Heard(Simulator(models=honest, seed=seed), models=models, seed=seed), right, seed)
+    return _heard(apps, sent, lambda: Heard(Simulator(models=honest, seed=seed), models=models, seed=seed), right, seed)
 
 
 def made_up(runs: Runs, slow_seconds: float) -> dict[str, dict[str, Estimate]]:
@@ -210,7 +211,7 @@ def _by_question(outcomes: Iterable[tuple[str, bool]]) -> Estimate:
 def _heard(
     apps: Mapping[str, App],
     requests: Mapping[str, int],
-    simulator: Callable[[], _Heard],
+    simulator: Callable[[], Heard],
     right: Callable[[Row, Sequence[str]], bool],
     seed: int,
     faults: Sequence[Fault] = (),

@@ -1,4 +1,7 @@
-"""Abstention: "I don't know" as an outcome of its own, and what the user is told instead of an answer."""
+"""Abstention: "I don't know" as an outcome of its own, and what the user is told instead of an answer.
+
+Notebook: 04_hallucination.ipynb
+"""
 
 from __future__ import annotations
 

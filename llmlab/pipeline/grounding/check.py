@@ -1,4 +1,7 @@
-"""Is an answer supported by its sources? Without a model: claims, their words and values, citations and quotes are compared."""
+"""Is an answer supported by its sources? Without a model: claims, their words and values, citations and quotes are compared.
+
+Notebook: 04_hallucination.ipynb
+"""
 
 from __future__ import annotations
 

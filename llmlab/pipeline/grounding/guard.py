@@ -1,4 +1,7 @@
-"""Grounding as a guard of the answer: what the documents do not say is flagged, or the pipeline abstains."""
+"""Grounding as a guard of the answer: what the documents do not say is flagged, or the pipeline abstains.
+
+Notebook: 04_hallucination.ipynb
+"""
 
 from __future__ import annotations
 
