@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from llmlab.data.help_desk import says_dont_know
+from llmlab.pipeline.courtesies import courteous, opened
 from llmlab.pipeline.grounding.passage import Passage, lower, passage, sentences
 
 _CLAUSE = re.compile(
@@ -16,6 +17,7 @@ _LEADING = re.compile(
     r"(?:\s*(?:[-*•]|\d{1,2}[.)])\s+|\s*(?:and|but|while|whereas)\b\s*|\s*(?:yes|no|sure|sorry)[,.:;!]+\s*)*", re.IGNORECASE
 )
 """What begins a claim and is no part of it: list marks, conjunctions, and the answer to yes-or-no."""
+_AROUND = " \t\n.,;:!?-\u2013\u2014"
 _MIN_WORDS = 2
 """A clause with fewer content words and values than this stays with its neighbor."""
 
@@ -35,6 +37,8 @@ def parts(text: str) -> list[Part]:
     found: list[Part] = []
     small = lower(text)
     for start, end in sentences(text):
+        if courteous(text[start:end].strip(_AROUND)):
+            continue
         if says_dont_know(text[start:end]) and not passage(text[start:end], small[start:end]).values:
             continue
         found += _clauses(text, small, start, end)
@@ -52,7 +56,7 @@ def _clauses(text: str, small: str, start: int, end: int) -> list[Part]:
                 continue
             if result:
                 first, content = _claim(text, small, result.pop().start, cut)
-        if content.stems or content.values:
+        if (content.stems or content.values) and not courteous(text[first:cut].strip(_AROUND)):
             result.append(Part(first, first + len(text[first:cut].rstrip(" \t\n,;:")), (start, end), content))
         open_from = cut
     return result
@@ -61,4 +65,5 @@ def _clauses(text: str, small: str, start: int, end: int) -> list[Part]:
 def _claim(text: str, small: str, start: int, end: int) -> tuple[int, Passage]:
     skipped = _LEADING.match(text, start, end)
     first = skipped.end() if skipped and skipped.end() < end else start
+    first = opened(text, first, end)
     return first, passage(text[first:end], small[first:end])
