@@ -31,6 +31,8 @@ _MEMORY = 20_000
 """How many look-ups of words in a source are kept."""
 _STOPS = frozenset((*".:!?\"'()", ""))
 """A capital behind these may be that of a sentence."""
+_BREAKS = frozenset((*",.:;!", ""))
+"""A "no" that begins a sentence and stands before these is an answer; any other denies."""
 _SCOPE = 3
 """How many content words a denial reaches."""
 _GAP = 6
@@ -147,7 +149,7 @@ def passage(text: str, small: str | None = None) -> Passage:
         bare = word.replace("'", "") if "'" in word else word
         if bare in _SPECIAL and not (bare == "us" and text[place] == "U"):
             if bare in NEGATIONS:
-                if bare != "no" or index:
+                if bare != "no" or index or small[place + 2 : place + 3] not in _BREAKS:
                     reach, fresh = _SCOPE, True
             elif bare in DENYING:
                 result.restricts = True
