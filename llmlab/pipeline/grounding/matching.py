@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable, Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Levenshtein, Opcode
 
 from llmlab.pipeline.grounding.passage import Passage, Sources
 from llmlab.pipeline.grounding.values import Value, same
-from llmlab.pipeline.grounding.words import OPPOSITE, SYNONYMS
+from llmlab.pipeline.grounding.words import ALSO, EVEN, IF, NOT, ONLY, OPPOSITE, SYNONYMS, UNLESS
 
 CANDIDATES = 4
 """How many sentences a claim is compared with."""
@@ -22,6 +23,8 @@ _CLOSE = 0.85
 """A sentence that shares this part of what the best one shares may be the right one too."""
 _FEW = 0.55
 """Below this the words alone are too few, whatever else agrees."""
+_REPEATED = 0.8
+"""A claim of which this part repeats the sentence word by word is compared word by word."""
 _FUZZY = 82
 """How alike two words must be to count as one (0 to 100)."""
 
@@ -106,11 +109,16 @@ def _compare(
     score = 0.45 + 0.55 * min(1.0, inside + 0.6 * asked + 0.4 * about) if total else 0.9
     if hits and hits == len(claim.values):
         score = max(score, 0.6 + 0.4 * score)
+    ours = [shared.get(key, key) for key in claim.sequence]
+    steps = Levenshtein.opcodes(ours, given.sequence) if len(shared) > 1 else ()
+    runs = [step for step in steps if step.tag == "equal" and step.src_end - step.src_start > 1]
+    repeats = sum(run.src_end - run.src_start for run in runs) > _REPEATED * len(ours)
     doubts = [
-        *_values(claim, given, question, near),
+        *_values(claim, given, question, near, repeats),
         *_elsewhere(claim, given, question, closer),
-        *_replaced(claim, given, shared, known),
-        *_denials(claim, given, shared),
+        *_replaced(claim, given, shared, known, ours, steps),
+        *_turned(claim, given, runs),
+        *(() if repeats else _denials(claim, given, shared)),
         *_names(claim, given, question, near, names),
         *_opposites(claim, given),
         *_conditions(claim, given, shared),
@@ -135,7 +143,7 @@ def _twin(key: str, given: Passage) -> str | None:
     return found[0] if found and found[0] not in OPPOSITE else None
 
 
-def _values(claim: Passage, given: Passage, question: Passage, near: _Near) -> list[tuple[float, str]]:
+def _values(claim: Passage, given: Passage, question: Passage, near: _Near, repeats: bool) -> list[tuple[float, str]]:
     doubts = []
     for value in claim.values:
         if any(same(value, other) for other in given.values):
@@ -148,7 +156,7 @@ def _values(claim: Passage, given: Passage, question: Passage, near: _Near) -> l
             continue
         elif holders:
             fits = any(key in passage.stems and key not in given.stems for passage in holders for key in (*claim.stems, *question.stems))
-            doubts.append((0.7 if fits or not rivals else 0.45, f"{_text(value)} is said of something else"))
+            doubts.append((0.7 if not rivals else 0.45 if repeats or not fits else 0.7, f"{_text(value)} is said of something else"))
         else:
             instead = f"; the source says {_text(rivals[0])}" if rivals else ""
             doubts.append((0.2, f"{_text(value)} is in no source{instead}"))
@@ -173,6 +181,24 @@ def _elsewhere(claim: Passage, given: Passage, question: Passage, near: _Near) -
             there = wanted & passage.stems.keys()
             if rivals and there > here:
                 return [(0.6, f"{_text(value)} may be said of something else; another sentence says {_text(rivals[0])}")]
+    return []
+
+
+def _turned(claim: Passage, given: Passage, runs: Iterable[Opcode]) -> list[tuple[float, str]]:
+    """Find where two words in a row are those of the source, and one of them is denied or restricted on one side only."""
+    limits = [reduce(or_, side.marks, 0) & (ONLY | UNLESS) for side in (claim, given)]
+    for run in runs:
+        for mine, theirs in zip(range(run.src_start, run.src_end), range(run.dest_start, run.dest_end), strict=True):
+            said, meant = claim.marks[mine], given.marks[theirs]
+            word = claim.written[claim.sequence[mine]]
+            # "Only if" and "not unless" say the same.
+            if (said ^ meant) & NOT and not (said | meant) & ONLY and (limits[0] == limits[1] or not all(limits)):
+                return [(0.3, f'it denies "{word}", and the source does not' if said & NOT else f'the source denies "{word}"')]
+            if (said & ALSO and meant & ONLY) or (said & ONLY and meant & ALSO):
+                return [(0.4, f'"only" at "{word}" is not "also"')]
+            binds, bound = said & (IF | UNLESS | EVEN), meant & (IF | UNLESS | EVEN)
+            if binds and bound and not binds & bound:
+                return [(0.4, f'the condition at "{word}" is another one')]
     return []
 
 
@@ -222,13 +248,14 @@ def _conditions(claim: Passage, given: Passage, shared: dict[str, str]) -> list[
     return []
 
 
-def _replaced(claim: Passage, given: Passage, shared: dict[str, str], known: set[str]) -> list[tuple[float, str]]:
+def _replaced(
+    claim: Passage, given: Passage, shared: dict[str, str], known: set[str], ours: Sequence[str], steps: Iterable[Opcode]
+) -> list[tuple[float, str]]:
     """Find a word that stands in the place of another, in a claim that otherwise repeats the sentence."""
     missing = [key for key in claim.stems if key not in shared]
     if len(shared) < 3 or len(missing) > max(1, len(shared) / 2):
         return []
-    ours = [shared.get(key, key) for key in claim.sequence]
-    for step in Levenshtein.opcodes(ours, given.sequence):
+    for step in steps:
         if step.tag == "replace":
             foreign = [
                 claim.sequence[at] for at in range(step.src_start, step.src_end) if ours.count(ours[at]) > given.sequence.count(ours[at])

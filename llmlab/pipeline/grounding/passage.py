@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 from llmlab.pipeline.grounding.values import Value, values
-from llmlab.pipeline.grounding.words import CONDITIONS, DENYING, NEGATIONS, STOP, stem
+from llmlab.pipeline.grounding.words import CONDITIONS, DENYING, MARKS, NEGATIONS, STOP, stem
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 TOKEN = re.compile(
@@ -26,7 +26,7 @@ _KEPT = 200_000
 """Texts that are longer together are not kept (in characters)."""
 _JOINS = frozenset(("and", "but", "while"))
 _MARKS = frozenset("%,;:.!?()–—-")
-_SPECIAL = STOP | DENYING | CONDITIONS.keys()
+_SPECIAL = STOP | DENYING | CONDITIONS.keys() | MARKS.keys()
 _MEMORY = 20_000
 """How many look-ups of words in a source are kept."""
 _STOPS = frozenset((*".:!?\"'()", ""))
@@ -98,6 +98,8 @@ class Passage:
     """Each stem as the word that stands there first."""
     sequence: list[str] = field(default_factory=list)
     """The stems in order."""
+    marks: list[int] = field(default_factory=list)
+    """What stands right before each of them, or behind it at the end of a clause, and turns what is said: bits of `words.MARKS`."""
     values: list[Value] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     """Where each value stands, on the same scale."""
@@ -132,15 +134,18 @@ def passage(text: str, small: str | None = None) -> Passage:
     found = values([word for word, _ in tokens])
     result = Passage(values=found)
     stems, taken = result.stems, {place for value in found for place in range(value.first, value.end)}
-    places = []
+    places, marks, mark, clause = [], result.marks, 0, 0
     position, reach, fresh, starts, last = 0, 0, False, True, ""
-    for index, (word, place) in enumerate(tokens):
+    for index, (word, place) in enumerate([*tokens, (".", len(small))]):
         places.append(position)
         first = word[0]
         if first in _MARKS:
             if first not in "-%":
                 if fresh and last:
                     result.deny(last)
+                if mark and len(marks) > clause:
+                    marks[-1] |= mark
+                mark, clause = 0, len(marks)
                 fresh, last, starts = False, "", starts or first in ".:!?("
                 position, reach = position + _GAP, 0
             continue
@@ -148,9 +153,11 @@ def passage(text: str, small: str | None = None) -> Passage:
         initial, starts = starts, False
         bare = word.replace("'", "") if "'" in word else word
         if bare in _SPECIAL and not (bare == "us" and text[place] == "U"):
+            if bare == "no" and not index and small[place + 2 : place + 3] in _BREAKS:
+                continue
+            mark |= MARKS.get(bare, 0)
             if bare in NEGATIONS:
-                if bare != "no" or index or small[place + 2 : place + 3] not in _BREAKS:
-                    reach, fresh = _SCOPE, True
+                reach, fresh = _SCOPE, True
             elif bare in DENYING:
                 result.restricts = True
             elif bare in _JOINS:
@@ -163,6 +170,8 @@ def passage(text: str, small: str | None = None) -> Passage:
             continue
         key = stem(word.partition("'")[0] if "'" in word else word)
         result.sequence.append(key)
+        marks.append(mark)
+        mark = 0
         if key in stems:
             stems[key].append(position)
         else:
@@ -178,8 +187,6 @@ def passage(text: str, small: str | None = None) -> Passage:
         else:
             result.affirmed.add(key)
             last = key
-    if fresh and last:
-        result.deny(last)
     result.places = [places[value.first] for value in found]
     return result
 

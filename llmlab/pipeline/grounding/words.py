@@ -41,6 +41,16 @@ DENYING = NEGATIONS | _set(
 CONDITIONS = {"if": "if", "provided": "if", "when": "if", "unless": "unless", "except": "unless", "apart": "unless", "even": "even"}
 """Connectives that bind a statement to a condition, by their class."""
 
+NOT, ONLY, ALSO, IF, UNLESS, EVEN = (1 << number for number in range(6))
+"""What may stand at a word and turn what is said, as bits."""
+MARKS = (
+    dict.fromkeys(NEGATIONS, NOT)
+    | dict.fromkeys(("only", "solely"), ONLY)
+    | dict.fromkeys(("if", "provided", "when"), IF)
+    | dict.fromkeys(("unless", "except", "apart"), UNLESS)
+    | {"also": ALSO, "even": EVEN, "whether": EVEN, "regardless": EVEN}
+)
+
 _OPPOSITES = (
     "open close|before after|more less fewer|most least|higher lower|above below under|over under|first last|always never"
     "|include exclude|allow forbid|increase decrease reduce|early late|hot cold|warm cool|upgrade downgrade|working broken"
