@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable, Sequence
-from functools import partial, reduce
-from operator import or_
+from functools import partial
 from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
@@ -13,7 +12,7 @@ from rapidfuzz.distance import Levenshtein, Opcode
 
 from llmlab.pipeline.grounding.passage import Passage, Sources
 from llmlab.pipeline.grounding.values import Value, same
-from llmlab.pipeline.grounding.words import ALSO, EVEN, IF, NOT, ONLY, OPPOSITE, SYNONYMS, UNLESS
+from llmlab.pipeline.grounding.words import ALSO, CONDITIONS, FREE, NOT, ONLY, OPPOSITE, PRICED, SWEEPING, SYNONYMS
 
 CANDIDATES = 4
 """How many sentences a claim is compared with."""
@@ -111,13 +110,15 @@ def _compare(
         score = max(score, 0.6 + 0.4 * score)
     ours = [shared.get(key, key) for key in claim.sequence]
     steps = Levenshtein.opcodes(ours, given.sequence) if len(shared) > 1 else ()
-    runs = [step for step in steps if step.tag == "equal" and step.src_end - step.src_start > 1]
-    repeats = sum(run.src_end - run.src_start for run in runs) > _REPEATED * len(ours)
+    equal = [step for step in steps if step.tag == "equal"]
+    repeats = sum(step.src_end - step.src_start for step in equal) > _REPEATED * len(ours)
+    runs = [step for step in equal if repeats or step.src_end - step.src_start > 1]
     doubts = [
         *_values(claim, given, question, near, repeats),
         *_elsewhere(claim, given, question, closer),
-        *_replaced(claim, given, shared, known, ours, steps),
+        *_replaced(claim, given, shared, known, ours, steps, repeats),
         *_turned(claim, given, runs),
+        *_promises(claim, given, near),
         *(() if repeats else _denials(claim, given, shared)),
         *_names(claim, given, question, near, names),
         *_opposites(claim, given),
@@ -185,21 +186,33 @@ def _elsewhere(claim: Passage, given: Passage, question: Passage, near: _Near) -
 
 
 def _turned(claim: Passage, given: Passage, runs: Iterable[Opcode]) -> list[tuple[float, str]]:
-    """Find where two words in a row are those of the source, and one of them is denied or restricted on one side only."""
-    limits = [reduce(or_, side.marks, 0) & (ONLY | UNLESS) for side in (claim, given)]
+    """Find where both say the same words in a row, and one of them is denied, limited or bound to a condition on one side only."""
     for run in runs:
         for mine, theirs in zip(range(run.src_start, run.src_end), range(run.dest_start, run.dest_end), strict=True):
             said, meant = claim.marks[mine], given.marks[theirs]
+            if said == meant:
+                continue
             word = claim.written[claim.sequence[mine]]
-            # "Only if" and "not unless" say the same.
-            if (said ^ meant) & NOT and not (said | meant) & ONLY and (limits[0] == limits[1] or not all(limits)):
+            denies, other = (claim, given) if said & NOT else (given, claim)
+            # "Only if it is" and "not unless it is" say the same.
+            if (said ^ meant) & NOT and not other.restricts - denies.restricts:
                 return [(0.3, f'it denies "{word}", and the source does not' if said & NOT else f'the source denies "{word}"')]
-            if (said & ALSO and meant & ONLY) or (said & ONLY and meant & ALSO):
-                return [(0.4, f'"only" at "{word}" is not "also"')]
-            binds, bound = said & (IF | UNLESS | EVEN), meant & (IF | UNLESS | EVEN)
-            if binds and bound and not binds & bound:
+            if (said | meant) & ONLY and (said | meant) & ALSO:
+                return [(0.4, f'at "{word}" one says "only", and the other "also"')]
+            if said & CONDITIONS and meant & CONDITIONS and not said & meant & CONDITIONS:
                 return [(0.4, f'the condition at "{word}" is another one')]
     return []
+
+
+def _promises(claim: Passage, given: Passage, near: _Near) -> list[tuple[float, str]]:
+    """Find that something is free in the claim only."""
+    if _free(claim) and not _free(given) and not any(map(_free, near())):
+        return [(0.4, "the source does not say that it costs nothing")]
+    return []
+
+
+def _free(one: Passage) -> bool:
+    return not FREE.isdisjoint(one.stems) or not PRICED.isdisjoint(one.denied)
 
 
 def _denials(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
@@ -243,13 +256,13 @@ def _opposites(claim: Passage, given: Passage) -> list[tuple[float, str]]:
 
 
 def _conditions(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
-    if len(shared) >= 3 and claim.conditions and given.conditions and not claim.conditions & given.conditions:
+    if len(shared) >= 3 and claim.bound and given.bound and not claim.bound & given.bound:
         return [(0.6, "the condition is another one")]
     return []
 
 
 def _replaced(
-    claim: Passage, given: Passage, shared: dict[str, str], known: set[str], ours: Sequence[str], steps: Iterable[Opcode]
+    claim: Passage, given: Passage, shared: dict[str, str], known: set[str], ours: Sequence[str], steps: Iterable[Opcode], repeats: bool
 ) -> list[tuple[float, str]]:
     """Find a word that stands in the place of another, in a claim that otherwise repeats the sentence."""
     missing = [key for key in claim.stems if key not in shared]
@@ -263,7 +276,7 @@ def _replaced(
             instead = [key for key in given.sequence[step.dest_start : step.dest_end] if key not in ours]
             if foreign and instead:
                 reason = f'the source says "{given.written[instead[0]]}", not "{claim.written[foreign[0]]}"'
-                return [(0.5 if foreign[0] in known else 0.7, reason)]
+                return [(0.5 if foreign[0] in known or foreign[0] in SWEEPING else 0.7, reason)]
     if missing and missing[0] in known:
         return [(0.6, f'"{claim.written[missing[0]]}" is not in this sentence of the source')]
     return []

@@ -6,11 +6,12 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import accumulate
+from operator import or_
 
 from llmlab.pipeline.grounding.values import Value, values
-from llmlab.pipeline.grounding.words import CONDITIONS, DENYING, MARKS, NEGATIONS, STOP, stem
+from llmlab.pipeline.grounding.words import CONDITIONS, DENYING, EVEN, IF, MARKS, NEGATIONS, NOT, STOP, stem
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 TOKEN = re.compile(
@@ -26,7 +27,7 @@ _KEPT = 200_000
 """Texts that are longer together are not kept (in characters)."""
 _JOINS = frozenset(("and", "but", "while"))
 _MARKS = frozenset("%,;:.!?()–—-")
-_SPECIAL = STOP | DENYING | CONDITIONS.keys() | MARKS.keys()
+_SPECIAL = STOP | DENYING | MARKS.keys()
 _MEMORY = 20_000
 """How many look-ups of words in a source are kept."""
 _STOPS = frozenset((*".:!?\"'()", ""))
@@ -111,9 +112,10 @@ class Passage:
     """Of these, the first behind each denial."""
     affirmed: set[str] = field(default_factory=set)
     """Stems that stand outside of every denial."""
-    restricts: bool = False
-    """Whether a word such as "only" or "unless" stands in it, which may deny in other words."""
-    conditions: set[str] = field(default_factory=set)
+    restricts: set[str] = field(default_factory=set)
+    """Words such as "only" or "unless" in it, which may deny in other words."""
+    bound: int = 0
+    """To what conditions, as bits of `words.CONDITIONS`; "even if" is another one than "if"."""
 
     def deny(self, key: str) -> None:
         """Note that `key`, affirmed so far, is denied behind it ("a machine may not")."""
@@ -155,16 +157,18 @@ def passage(text: str, small: str | None = None) -> Passage:
         if bare in _SPECIAL and not (bare == "us" and text[place] == "U"):
             if bare == "no" and not index and small[place + 2 : place + 3] in _BREAKS:
                 continue
+            if bare == "nothing" and last:
+                result.deny(last)
+                marks[-1] |= NOT
+                continue
             mark |= MARKS.get(bare, 0)
             if bare in NEGATIONS:
                 reach, fresh = _SCOPE, True
             elif bare in DENYING:
-                result.restricts = True
+                result.restricts.add(bare)
             elif bare in _JOINS:
                 position += _GAP
                 reach = reach if bare == "and" else 0
-            if bare in CONDITIONS:
-                result.conditions.add(CONDITIONS[bare])
             continue
         if index in taken or not first.isalpha():
             continue
@@ -187,6 +191,9 @@ def passage(text: str, small: str | None = None) -> Passage:
         else:
             result.affirmed.add(key)
             last = key
+    result.bound = reduce(or_, marks, 0) & CONDITIONS
+    if result.bound & EVEN:
+        result.bound &= ~IF
     result.places = [places[value.first] for value in found]
     return result
 

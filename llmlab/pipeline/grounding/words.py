@@ -38,9 +38,6 @@ DENYING = NEGATIONS | _set(
 )
 """What can say the same as a negation in other words; where it stands, a missing "not" is no contradiction."""
 
-CONDITIONS = {"if": "if", "provided": "if", "when": "if", "unless": "unless", "except": "unless", "apart": "unless", "even": "even"}
-"""Connectives that bind a statement to a condition, by their class."""
-
 NOT, ONLY, ALSO, IF, UNLESS, EVEN = (1 << number for number in range(6))
 """What may stand at a word and turn what is said, as bits."""
 MARKS = (
@@ -50,6 +47,8 @@ MARKS = (
     | dict.fromkeys(("unless", "except", "apart"), UNLESS)
     | {"also": ALSO, "even": EVEN, "whether": EVEN, "regardless": EVEN}
 )
+
+CONDITIONS = IF | UNLESS | EVEN
 
 _OPPOSITES = (
     "open close|before after|more less fewer|most least|higher lower|above below under|over under|first last|always never"
@@ -77,6 +76,13 @@ def stem(word: str) -> str:
         return word
     cut = _SUFFIX.sub("", word)
     return cut[:-1] if cut != word and len(cut) > 3 and cut[-1] == cut[-2] and cut[-1] not in "ls" else cut
+
+
+FREE = frozenset(map(stem, ("free", "complimentary", "gratis", "included", "includes", "nothing")))
+"""Stems that say that something costs no more."""
+PRICED = frozenset(map(stem, ("cost", "charge", "fee", "surcharge")))
+"""Stems that say the same where they are denied."""
+SWEEPING = frozenset(map(stem, ("every", "always", "everyone", "everything", "any")))
 
 
 def _groups(text: str) -> list[list[str]]:
