@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
@@ -12,7 +13,7 @@ from rapidfuzz.distance import Levenshtein, Opcode
 
 from llmlab.pipeline.grounding.passage import Passage, Sources
 from llmlab.pipeline.grounding.values import Value, same
-from llmlab.pipeline.grounding.words import ALSO, CONDITIONS, FREE, NOT, ONLY, OPPOSITE, PRICED, SWEEPING, SYNONYMS
+from llmlab.pipeline.grounding.words import ALSO, CONDITIONS, FREE, NOT, ONLY, OPPOSITE, PRICED, SWEEPING, SYNONYMS, WITHIN
 
 CANDIDATES = 4
 """How many sentences a claim is compared with."""
@@ -118,7 +119,7 @@ def _compare(
         *_elsewhere(claim, given, question, closer),
         *_replaced(claim, given, shared, known, ours, steps, repeats),
         *_turned(claim, given, runs),
-        *_promises(claim, given, near),
+        *_promises(claim, given, near, repeats),
         *(() if repeats else _denials(claim, given, shared)),
         *_names(claim, given, question, near, names),
         *_opposites(claim, given),
@@ -204,15 +205,15 @@ def _turned(claim: Passage, given: Passage, runs: Iterable[Opcode]) -> list[tupl
     return []
 
 
-def _promises(claim: Passage, given: Passage, near: _Near) -> list[tuple[float, str]]:
-    """Find that something is free in the claim only."""
-    if _free(claim) and not _free(given) and not any(map(_free, near())):
+def _promises(claim: Passage, given: Passage, near: _Near, repeats: bool) -> list[tuple[float, str]]:
+    """Find that something is free in the claim only; a claim that is no repetition may have put two sentences together."""
+    if _free(claim, FREE) and not any(_free(one, FREE | WITHIN) for one in chain([given], () if repeats else near())):
         return [(0.4, "the source does not say that it costs nothing")]
     return []
 
 
-def _free(one: Passage) -> bool:
-    return not FREE.isdisjoint(one.stems) or not PRICED.isdisjoint(one.denied)
+def _free(one: Passage, words: frozenset[str]) -> bool:
+    return not words.isdisjoint(one.stems) or not PRICED.isdisjoint(one.denied)
 
 
 def _denials(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
@@ -256,7 +257,7 @@ def _opposites(claim: Passage, given: Passage) -> list[tuple[float, str]]:
 
 
 def _conditions(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
-    if len(shared) >= 3 and claim.bound and given.bound and not claim.bound & given.bound:
+    if len(shared) >= 2 and claim.bound and given.bound and not claim.bound & given.bound:
         return [(0.6, "the condition is another one")]
     return []
 

@@ -161,6 +161,9 @@ def passage(text: str, small: str | None = None) -> Passage:
                 result.deny(last)
                 marks[-1] |= NOT
                 continue
+            if bare == "not" and index and tokens[index - 1][0] == "or":
+                mark |= EVEN
+                continue
             mark |= MARKS.get(bare, 0)
             if bare in NEGATIONS:
                 reach, fresh = _SCOPE, True

@@ -78,10 +78,12 @@ def stem(word: str) -> str:
     return cut[:-1] if cut != word and len(cut) > 3 and cut[-1] == cut[-2] and cut[-1] not in "ls" else cut
 
 
-FREE = frozenset(map(stem, ("free", "complimentary", "gratis", "included", "includes", "nothing")))
-"""Stems that say that something costs no more."""
+FREE = frozenset(map(stem, ("free", "complimentary", "gratis")))
+"""Stems that say that something costs nothing."""
+WITHIN = frozenset(map(stem, ("included", "covered", "waived")))
+"""Stems that may say the same."""
 PRICED = frozenset(map(stem, ("cost", "charge", "fee", "surcharge")))
-"""Stems that say the same where they are denied."""
+"""Stems that say it where they are denied."""
 SWEEPING = frozenset(map(stem, ("every", "always", "everyone", "everything", "any")))
 
 
