@@ -179,7 +179,7 @@ def _elsewhere(claim: Passage, given: Passage, question: Passage, near: _Near) -
         for passage in near():
             if any(same(value, other) for other in passage.values):
                 continue
-            rivals = [other for other in passage.values if other.unit == value.unit]
+            rivals = [other for other in passage.values if other.unit == value.unit and not any(same(one, other) for one in claim.values)]
             there = wanted & passage.stems.keys()
             if rivals and there > here:
                 return [(0.6, f"{_text(value)} may be said of something else; another sentence says {_text(rivals[0])}")]
@@ -207,7 +207,9 @@ def _turned(claim: Passage, given: Passage, runs: Iterable[Opcode]) -> list[tupl
 
 def _promises(claim: Passage, given: Passage, near: _Near, repeats: bool) -> list[tuple[float, str]]:
     """Find that something is free in the claim only; a claim that is no repetition may have put two sentences together."""
-    if _free(claim, FREE) and not any(_free(one, FREE | WITHIN) for one in chain([given], () if repeats else near())):
+    subject = claim.stems.keys() - FREE - claim.denied
+    others = () if repeats else (one for one in near() if subject & one.stems.keys())
+    if _free(claim, FREE) and not any(_free(one, FREE | WITHIN) for one in chain([given], others)):
         return [(0.4, "the source does not say that it costs nothing")]
     return []
 
@@ -289,7 +291,7 @@ def _swaps(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple
     for number, value in enumerate(claim.values):
         own = [place for place, other in pairs if same(value, other)]
         rivals = [(place, other) for place, other in pairs if other.dimension == value.dimension and not same(value, other)]
-        if not own or not rivals:
+        if not own or not rivals or _in_order(value, claim, given):
             continue
         others = [place for index, place in enumerate(claim.places) if index != number]
         here = [claim.places[number]]
@@ -301,6 +303,13 @@ def _swaps(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple
             if gains and min(gains) > 0 and max(gains) > 1:
                 return [(0.45, f"{_text(value)} is said of something else, and {_text(other)} of this")]
     return []
+
+
+def _in_order(value: Value, claim: Passage, given: Passage) -> bool:
+    """Return whether all values of this kind stand in both in the same order."""
+    kinds = (value.dimension, "")
+    mine, theirs = ([one for one in side.values if one.dimension in kinds] for side in (claim, given))
+    return len(mine) == len(theirs) > 1 and all(map(same, mine, theirs))
 
 
 def _distance(places: Sequence[int], others: Sequence[int]) -> int:
