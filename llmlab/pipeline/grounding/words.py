@@ -63,7 +63,11 @@ _SAME = (
     "cost price pay charge amount fee|photo picture image|begin start|buy purchase|send mail ship|end finish|help assist|big large"
     "|small little|shut close|wash clean|throw discard bin|keep retain|bring return|yearly annual|monthly month|kilo kg"
     "|machine device|ask request|make produce|movie film|born birth|author writer|die death|car automobile|us usa|password code"
-    "|cover protect|cancel terminate|phone telephone|damaged broken"
+    "|cover protect|cancel terminate|phone telephone|damaged broken|repair fix mend|replace swap exchange|choose select pick|show display"
+    "|use employ|need require|get receive obtain|allow permit|forbid prohibit ban|refund reimburse|register enroll|store keep|spread smear"
+    "|mix blend|arrive come|rinse wash|hold contain|order purchase|delivery shipment|parcel package|customer client"
+    "|extra additional|whole entire|usual normal typical|quick fast rapid|instant immediate|correct right|empty vacant|error fault|heat warm"
+    "|kind type sort|smell odor|hurt harm"
 )
 
 _SUFFIX = re.compile(r"(?<=\w{3})(?:ations?|ments?|ings?|ies|ied|ed|es|e|s|y)$")
