@@ -13,18 +13,19 @@ _SOFT = (
 )
 _BEGINNING = (
     r"(?:that(?:'s| is) )?(?:an? |such an? )?(?:very |really )?(?:good|great|excellent|fair|nice|important) (?:question|point)"
-    r"|(?:many )?thank(?:s| you)\b|(?:i |we )?hope (?:this|that|it)\b|(?:i|we) (?:apologi[sz]e|appreciate)\b|(?:my |our )?apologies\b|welcome"
+    r"|(?:many )?thank(?:s| you)\b|(?:i |we )?hope (?:this|that|it)\b|(?:i|we) (?:apologi[sz]e|appreciate)\b|(?:my |our )?apologies\b"
     r"|(?:(?:i|we|i'd|we'd|i would|we would)(?:'m|'re| am| are| be)? )?(?:always |very |so |only )*(?:happy|glad|sorry|here)(?= to\b| for\b|$)"
-    r"|(?:please |just )*(?:let (?:me|us) know|feel free to (?:ask|contact|reach|get|let|message)|get in touch if"
-    r"|contact us if|reach out if|ask if|(?:don't|do not) hesitate to)\b|if anything(?: else)? is unclear|(?:if|should) you"
-    r" have (?:any )?(?:other |more |further )*questions|(?:is there )?anything else\b|no (?:problem|worries)|of course|certainly|absolutely|you're welcome|my pleasure"
+    r"|(?:please |just )*(?:let (?:me|us) know|feel free to (?:ask|contact|reach|get|let|message)|(?:get in touch|contact us|reach out|ask) if"
+    r"|(?:don't|do not) hesitate to)\b|if anything(?: else)? is unclear|(?:if|should) you have (?:any )?(?:other |more |further )*questions"
+    r"|(?:is there )?anything else\b|no (?:problem|worries)|of course|certainly|absolutely|welcome|you're welcome|my pleasure"
     r"|(?:hello|hi|hey|good (?:morning|afternoon|evening))\b|have a (?:good|great|nice|lovely|wonderful) (?:day|evening|weekend)"
 )
 """How something begins that goes on with `_SOFT` words only, if it is said to the person and no more."""
 _OPENING = (
     r"in (?:short|brief|summary|other words|a nutshell)|to (?:sum up|summari[sz]e|be clear|put it simply|answer your question)"
-    r"|(?:the |long story )?short(?: answer)?(?: is)?|here(?:'s| is| are) (?:what|how|the|your|some|an?)(?: (?:short |quick )?(?:answer|question|your|applies"
-    r"|details|facts|information|summary|overview|steps|documents?|pages?|sources?|says?|found|find|know|need|to|you|we|i|it|works|asked|for))*"
+    r"|(?:the )?short answer(?: is)?|long story short|here(?:'s| is| are) (?:what|how|the|your|some|an?)(?: (?:short|quick|answer|question"
+    r"|your|applies|details|facts|information|summary|overview|steps|documents?|pages?|sources?|says?|found|find|know|need|to|you|we|i|it"
+    r"|works|asked|for))*"
 )
 """What leads up to something that is said."""
 _PLAIN = re.compile(rf"(?:{_BEGINNING})(?:,? (?:{'|'.join(_SOFT.split())})(?![\w']))*|{_OPENING}", re.IGNORECASE)
@@ -37,7 +38,7 @@ def courteous(clause: str) -> bool:
 
     A word that is not as empty makes it a claim: "let me know if you need anything", and not "let me know if the motor is loud".
     """
-    return all(map(_PLAIN.fullmatch, _JOINT.split(clause)))
+    return _PLAIN.match(clause) is not None and all(map(_PLAIN.fullmatch, _JOINT.split(clause)))
 
 
 def opened(text: str, start: int, end: int) -> int:

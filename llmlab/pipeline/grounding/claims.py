@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from llmlab.data.help_desk import says_dont_know
+from llmlab.pipeline.abstain import says_unknown
 from llmlab.pipeline.courtesies import courteous, opened
 from llmlab.pipeline.grounding.passage import Passage, lower, passage, sentences
 
@@ -33,15 +34,12 @@ class Part(NamedTuple):
 
 
 def parts(text: str) -> list[Part]:
-    """Return what `text` claims. A sentence that says "I don't know" claims nothing, unless it holds a value."""
+    """Return what `text` claims: nothing, where a sentence is a courtesy, or admits not to know and says nothing beside it."""
     found: list[Part] = []
-    small = lower(text)
+    small, admits = lower(text), says_dont_know(text)
     for start, end in sentences(text):
-        if courteous(text[start:end].strip(_AROUND)):
-            continue
-        if says_dont_know(text[start:end]) and not passage(text[start:end], small[start:end]).values:
-            continue
-        found += _clauses(text, small, start, end)
+        if not (courteous(text[start:end].strip(_AROUND)) or (admits and says_unknown(text[start:end]))):
+            found += _clauses(text, small, start, end)
     return found
 
 

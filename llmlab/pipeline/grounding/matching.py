@@ -70,8 +70,9 @@ def best(claim: Passage, question: Passage, sources: Sources, only: Container[in
             break
         others = [other for other in ranked if other != sentence]
         closer = [other for other in others if by_words.get(other, 0.0) >= by_words.get(sentence, 0.0)]
-        near, closest = (partial(map, sources.passage, some) for some in (others, closer))
-        matches.append(Match(*_compare(claim, sources.passage(sentence), question, near, closest, weights, known, names), sentence))
+        near, given = partial(map, sources.passage, others), sources.passage(sentence)
+        rivals = _elsewhere(claim, given, question, closer, sources)
+        matches.append(Match(*_compare(claim, given, question, near, rivals, weights, known, names), sentence))
     return max(matches, key=lambda match: match.score)
 
 
@@ -92,7 +93,7 @@ def _compare(
     given: Passage,
     question: Passage,
     near: _Near,
-    closer: _Near,
+    rivals: Sequence[tuple[float, str]],
     weights: dict[str, float],
     known: set[str],
     names: set[str],
@@ -116,7 +117,7 @@ def _compare(
     runs = [step for step in equal if repeats or step.src_end - step.src_start > 1]
     doubts = [
         *_values(claim, given, question, near, repeats),
-        *_elsewhere(claim, given, question, closer),
+        *rivals,
         *_replaced(claim, given, shared, known, ours, steps, repeats),
         *_turned(claim, given, runs),
         *_promises(claim, given, near, repeats),
@@ -171,18 +172,20 @@ def _adds_up(value: Value, claimed: Sequence[Value]) -> bool:
     return len(parts) > 1 and math.isclose(math.fsum(parts), value.amount)
 
 
-def _elsewhere(claim: Passage, given: Passage, question: Passage, near: _Near) -> list[tuple[float, str]]:
+def _elsewhere(claim: Passage, given: Passage, question: Passage, closer: Iterable[int], sources: Sources) -> list[tuple[float, str]]:
     """Find a sentence that speaks of more of what the claim and the question speak of, and has another value for it."""
+    if not claim.values:
+        return []
     wanted = claim.stems.keys() | question.stems.keys()
     here = wanted & given.stems.keys()
+    more = [sources.passage(other) for other in closer if {key for key in wanted if other in sources.find(key)} > here]
     for value in claim.values:
-        for passage in near():
+        for passage in more:
             if any(same(value, other) for other in passage.values):
                 continue
-            rivals = [other for other in passage.values if other.unit == value.unit and not any(same(one, other) for one in claim.values)]
-            there = wanted & passage.stems.keys()
-            if rivals and there > here:
-                return [(0.6, f"{_text(value)} may be said of something else; another sentence says {_text(rivals[0])}")]
+            for other in passage.values:
+                if other.unit == value.unit and not any(same(one, other) for one in claim.values):
+                    return [(0.6, f"{_text(value)} may be said of something else; another sentence says {_text(other)}")]
     return []
 
 

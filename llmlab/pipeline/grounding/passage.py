@@ -27,7 +27,7 @@ _KEPT = 200_000
 """Texts that are longer together are not kept (in characters)."""
 _JOINS = frozenset(("and", "but", "while"))
 _MARKS = frozenset("%,;:.!?()–—-")
-_SPECIAL = STOP | DENYING | MARKS.keys()
+_SPECIAL = _JOINS | DENYING | MARKS.keys()
 _MEMORY = 20_000
 """How many look-ups of words in a source are kept."""
 _STOPS = frozenset((*".:!?\"'()", ""))
@@ -46,6 +46,8 @@ _PART = re.compile(rf"[.!?;\n。！？；](?:{_END}|(?<=;)\s+)")
 _ABBREVIATIONS = frozenset("Mr Mrs Ms Dr St vs No Jr Sr Prof etc approx e.g i.e a.m p.m".split(" "))  # noqa: SIM905
 """What may stand before a full stop that ends no sentence, beside a single capital and the number of a list item."""
 
+_TAILS = frozenset(word[-2:] for word in _ABBREVIATIONS)
+
 
 def lower(text: str) -> str:
     """Return `text` in lower case with plain apostrophes and spaces, at the same length."""
@@ -57,6 +59,9 @@ def lower(text: str) -> str:
 
 def _abbreviated(text: str, stop: int) -> bool:
     """Return whether the full stop at `stop` belongs to the word before it."""
+    tail = text[stop - 2 : stop]
+    if tail not in _TAILS and tail[-1:].islower():
+        return False
     first = text.rfind(" ", max(0, stop - 12), stop) + 1
     word = text[first or max(0, stop - 12) : stop].rpartition("\n")[2].lstrip("(\"'“‘[")
     if word in _ABBREVIATIONS or (len(word) == 1 and word.isupper()):
@@ -85,7 +90,10 @@ def sentences(text: str, end: re.Pattern[str] = _SENTENCE) -> list[tuple[int, in
             first += 1
         while last > first and text[last - 1].isspace():
             last -= 1
-        trimmed += [(place, min(place + MAX_SENTENCE, last)) for place in range(first, last, MAX_SENTENCE)]
+        if 0 < last - first <= MAX_SENTENCE:
+            trimmed.append((first, last))
+        else:
+            trimmed += [(place, min(place + MAX_SENTENCE, last)) for place in range(first, last, MAX_SENTENCE)]
     return trimmed
 
 
@@ -124,6 +132,19 @@ class Passage:
         self.heads.add(key)
 
 
+@lru_cache(maxsize=65536)
+def _read(word: str) -> tuple[str, str]:
+    """Return what sort of token this is, and how it is compared: by its stem, or without its apostrophe."""
+    if word[0] in _MARKS:
+        return ("", "") if word in "-%" else ("mark", "")
+    bare = word.replace("'", "")
+    if bare in _SPECIAL:
+        return "special", bare
+    if bare in STOP or not word[0].isalpha():
+        return "other", ""
+    return "word", stem(word.partition("'")[0])
+
+
 def passage(text: str, small: str | None = None) -> Passage:
     """Take a sentence apart.
 
@@ -132,72 +153,67 @@ def passage(text: str, small: str | None = None) -> Passage:
         small: The same by `lower`, where it is known.
     """
     small = lower(text) if small is None else small
-    tokens = [(match.group(), match.start()) for match in TOKEN.finditer(small)]
-    found = values([word for word, _ in tokens])
+    words = TOKEN.findall(small)
+    found = values(words)
     result = Passage(values=found)
-    stems, taken = result.stems, {place for value in found for place in range(value.first, value.end)}
-    places, marks, mark, clause = [], result.marks, 0, 0
-    position, reach, fresh, starts, last = 0, 0, False, True, ""
-    for index, (word, place) in enumerate([*tokens, (".", len(small))]):
+    stems, marks, taken = result.stems, result.marks, {place for value in found for place in range(value.first, value.end)}
+    places, place, position, clause = [], 0, 0, 0
+    reach, fresh, starts, last, mark = 0, False, True, "", 0
+    for index, word in enumerate([*words, "."]):
         places.append(position)
-        first = word[0]
-        if first in _MARKS:
-            if first not in "-%":
-                if fresh and last:
-                    result.deny(last)
-                if mark and len(marks) > clause:
-                    marks[-1] |= mark
-                mark, clause = 0, len(marks)
-                fresh, last, starts = False, "", starts or first in ".:!?("
-                position, reach = position + _GAP, 0
-            continue
-        position += 1
-        initial, starts = starts, False
-        bare = word.replace("'", "") if "'" in word else word
-        if bare in _SPECIAL and not (bare == "us" and text[place] == "U"):
-            if bare == "no" and not index and small[place + 2 : place + 3] in _BREAKS:
-                continue
-            if bare == "nothing" and last:
+        # No character of a word is skipped between tokens: the next one found is the token.
+        place = small.find(word, place)
+        sort, key = ("word", word) if word == "us" and text[place] == "U" else _read(word)
+        if sort == "mark":
+            if fresh and last:
                 result.deny(last)
-                marks[-1] |= NOT
-                continue
-            if bare == "not" and index and tokens[index - 1][0] == "or":
-                mark |= EVEN
-                continue
-            mark |= MARKS.get(bare, 0)
-            if bare in NEGATIONS:
-                reach, fresh = _SCOPE, True
-            elif bare in DENYING:
-                result.restricts.add(bare)
-            elif bare in _JOINS:
-                position += _GAP
-                reach = reach if bare == "and" else 0
-            continue
-        if index in taken or not first.isalpha():
-            continue
-        key = stem(word.partition("'")[0] if "'" in word else word)
-        result.sequence.append(key)
-        marks.append(mark)
-        mark = 0
-        if key in stems:
-            stems[key].append(position)
-        else:
-            stems[key] = [position]
-            result.written[key] = text[place : place + len(word)]
-        if text[place] != first and (not initial or not word.isalpha()):
-            result.names.add(key)
-        if reach:
-            result.denied.add(key)
-            if fresh:
-                result.heads.add(key)
-            reach, fresh = reach - 1, False
-        else:
-            result.affirmed.add(key)
-            last = key
+            if mark and len(marks) > clause:
+                marks[-1] |= mark
+            mark, clause = 0, len(marks)
+            fresh, last, starts = False, "", starts or word in ".:!?("
+            position, reach = position + _GAP, 0
+        elif sort:
+            position += 1
+            if sort == "word" and index not in taken:
+                result.sequence.append(key)
+                marks.append(mark)
+                if key in stems:
+                    stems[key].append(position)
+                else:
+                    stems[key] = [position]
+                    result.written[key] = text[place : place + len(word)]
+                if text[place] != word[0] and (not starts or not word.isalpha()):
+                    result.names.add(key)
+                if reach:
+                    result.denied.add(key)
+                    if fresh:
+                        result.heads.add(key)
+                    reach, fresh = reach - 1, False
+                else:
+                    result.affirmed.add(key)
+                    last = key
+                mark = 0
+            elif sort == "special":
+                if key in _JOINS:
+                    position += _GAP
+                    reach = reach if key == "and" else 0
+                elif key == "nothing" and last:
+                    result.deny(last)
+                    marks[-1] |= NOT
+                elif key == "not" and index and words[index - 1] == "or":
+                    mark |= EVEN
+                elif key != "no" or index or small[place + 2 : place + 3] not in _BREAKS:
+                    mark |= MARKS.get(key, 0)
+                    if key in NEGATIONS:
+                        reach, fresh = _SCOPE, True
+                    elif key in DENYING:
+                        result.restricts.add(key)
+            starts = False
+        place += len(word)
+    result.places = [places[value.first] for value in found]
     result.bound = reduce(or_, marks, 0) & CONDITIONS
     if result.bound & EVEN:
         result.bound &= ~IF
-    result.places = [places[value.first] for value in found]
     return result
 
 

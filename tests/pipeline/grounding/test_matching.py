@@ -37,7 +37,7 @@ DIALS = "Hold the dial for 5 seconds to pair the machine. Hold the dial for 15 s
         (
             "Machines can go back even if you baked with them.",
             "Machines can go back unless you baked with them.",
-            "the condition is another",
+            "is another one",
         ),
         (
             "The blue ring means that the network is lost. The red ring means heat.",
