@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable, Sequence
-from functools import partial
+from functools import partial, reduce
 from itertools import chain
+from operator import or_
 from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
@@ -13,7 +14,7 @@ from rapidfuzz.distance import Levenshtein, Opcode
 
 from llmlab.pipeline.grounding.passage import Passage, Sources
 from llmlab.pipeline.grounding.values import Value, same
-from llmlab.pipeline.grounding.words import ALSO, CONDITIONS, FREE, NOT, ONLY, OPPOSITE, PRICED, SWEEPING, SYNONYMS, WITHIN
+from llmlab.pipeline.grounding.words import ALSO, CONDITIONS, FREE, NOT, ONLY, OPPOSITE, PRICED, SWEEPING, SYNONYMS, UNLESS, WITHIN
 
 CANDIDATES = 4
 """How many sentences a claim is compared with."""
@@ -111,7 +112,7 @@ def _compare(
     if hits and hits == len(claim.values):
         score = max(score, 0.6 + 0.4 * score)
     ours = [shared.get(key, key) for key in claim.sequence]
-    steps = Levenshtein.opcodes(ours, given.sequence) if len(shared) > 1 else ()
+    steps = Levenshtein.opcodes(ours, given.sequence) if shared else ()
     equal = [step for step in steps if step.tag == "equal"]
     repeats = sum(step.src_end - step.src_start for step in equal) > _REPEATED * len(ours)
     runs = [step for step in equal if repeats or step.src_end - step.src_start > 1]
@@ -119,7 +120,7 @@ def _compare(
         *_values(claim, given, question, near, repeats),
         *rivals,
         *_replaced(claim, given, shared, known, ours, steps, repeats),
-        *_turned(claim, given, runs),
+        *_turned(claim, given, runs, repeats),
         *_promises(claim, given, near, repeats),
         *(() if repeats else _denials(claim, given, shared)),
         *_names(claim, given, question, near, names),
@@ -189,18 +190,20 @@ def _elsewhere(claim: Passage, given: Passage, question: Passage, closer: Iterab
     return []
 
 
-def _turned(claim: Passage, given: Passage, runs: Iterable[Opcode]) -> list[tuple[float, str]]:
+def _turned(claim: Passage, given: Passage, runs: Iterable[Opcode], repeats: bool) -> list[tuple[float, str]]:
     """Find where both say the same words in a row, and one of them is denied, limited or bound to a condition on one side only."""
     for run in runs:
-        for mine, theirs in zip(range(run.src_start, run.src_end), range(run.dest_start, run.dest_end), strict=True):
-            said, meant = claim.marks[mine], given.marks[theirs]
+        marks = claim.marks[run.src_start : run.src_end], given.marks[run.dest_start : run.dest_end]
+        limits = [reduce(or_, side) & (ONLY | UNLESS) for side in marks]
+        for key, said, meant in zip(claim.sequence[run.src_start : run.src_end], *marks, strict=True):
             if said == meant:
                 continue
-            word = claim.written[claim.sequence[mine]]
-            denies, other = (claim, given) if said & NOT else (given, claim)
-            # "Only if it is" and "not unless it is" say the same.
-            if (said ^ meant) & NOT and not other.restricts - denies.restricts:
-                return [(0.3, f'it denies "{word}", and the source does not' if said & NOT else f'the source denies "{word}"')]
+            word, mine = claim.written[key], bool(said & NOT)
+            other, denies = (given, claim) if mine else (claim, given)
+            # "Only if it is" says the same as "not unless it is"; in free words, so do "excluded" and its like.
+            otherwise = limits[mine] & ~limits[not mine] or (other.restricts - denies.restricts and not repeats)
+            if (said ^ meant) & NOT and not otherwise:
+                return [(0.3, f'it denies "{word}", and the source does not' if mine else f'the source denies "{word}"')]
             if (said | meant) & ONLY and (said | meant) & ALSO:
                 return [(0.4, f'at "{word}" one says "only", and the other "also"')]
             if said & CONDITIONS and meant & CONDITIONS and not said & meant & CONDITIONS:
