@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 _SOFT = (
-    "a about again all also always am and answer any anything anytime are as ask asked asking assist assistance be bit can clear clears"
-    " confusion contact contacting could day do else ever feel for free from further get glad happy have hear help helped helpful helps here"
+    "a about all also always am and answer any anything anytime are as ask asked asking assist assistance be bit can clear clears"
+    " confusion contact contacting could day do else ever feel for free from further get glad happy have hear help helped helps here"
     " hesitate hi hope i i'd i'll i'm if in inconvenience is it know let like me message more much my need of on or other our out patience"
     " please question questions reach reaching should so some sorry support team thank thanks that that's the there things this to touch"
     " unclear unsure up us very waiting want was we we'd we'll we're will with would writing you you're you've your"
@@ -14,8 +14,8 @@ _SOFT = (
 _BEGINNING = (
     r"(?:that(?:'s| is) )?(?:an? |such an? )?(?:very |really )?(?:good|great|excellent|fair|nice|important) (?:question|point)"
     r"|(?:many )?thank(?:s| you)\b|(?:i |we )?hope (?:this|that|it)\b|(?:i|we) (?:apologi[sz]e|appreciate)\b|(?:my |our )?apologies\b"
-    r"|(?:(?:i|we|i'd|we'd|i would|we would)(?:'m|'re| am| are| be)? )?(?:always |very |so |only )*(?:happy|glad|sorry|here)(?= to\b| for\b|$)"
-    r"|(?:please |just )*(?:let (?:me|us) know|feel free to (?:ask|contact|reach|get|let|message)|(?:get in touch|contact us|reach out|ask) if"
+    r"|(?:(?:i|we)(?: would|'d)?(?:'m|'re| am| are| be)? )?(?:always |very |so |only )*(?:happy|glad|sorry|here)(?= to\b| for\b|$)"
+    r"|(?:please |just )*(?:let (?:me|us) know|feel free to (?:ask|contact|reach|get|let)|(?:get in touch|contact us|reach out|ask) if"
     r"|(?:don't|do not) hesitate to)\b|if anything(?: else)? is unclear|(?:if|should) you have (?:any )?(?:other |more |further )*questions"
     r"|(?:is there )?anything else\b|no (?:problem|worries)|of course|certainly|absolutely|welcome|you're welcome|my pleasure"
     r"|(?:hello|hi|hey|good (?:morning|afternoon|evening))\b|have a (?:good|great|nice|lovely|wonderful) (?:day|evening|weekend)"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable, Sequence
-from functools import partial, reduce
-from itertools import chain
-from operator import or_
+from functools import partial
 from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
@@ -14,7 +12,7 @@ from rapidfuzz.distance import Levenshtein, Opcode
 
 from llmlab.pipeline.grounding.passage import Passage, Sources
 from llmlab.pipeline.grounding.values import Value, same
-from llmlab.pipeline.grounding.words import ALSO, CONDITIONS, FREE, NOT, ONLY, OPPOSITE, PRICED, SWEEPING, SYNONYMS, UNLESS, WITHIN
+from llmlab.pipeline.grounding.words import ALSO, CONDITIONS, FREE, IF, NOT, ONLY, OPPOSITE, PRICED, SWEEPING, SYNONYMS, UNLESS, WITHIN
 
 CANDIDATES = 4
 """How many sentences a claim is compared with."""
@@ -121,7 +119,7 @@ def _compare(
         *rivals,
         *_replaced(claim, given, shared, known, ours, steps, repeats),
         *_turned(claim, given, runs, repeats),
-        *_promises(claim, given, near, repeats),
+        *_promises(claim, given, near),
         *(() if repeats else _denials(claim, given, shared)),
         *_names(claim, given, question, near, names),
         *_opposites(claim, given),
@@ -192,32 +190,40 @@ def _elsewhere(claim: Passage, given: Passage, question: Passage, closer: Iterab
 
 def _turned(claim: Passage, given: Passage, runs: Iterable[Opcode], repeats: bool) -> list[tuple[float, str]]:
     """Find where both say the same words in a row, and one of them is denied, limited or bound to a condition on one side only."""
-    for run in runs:
-        marks = claim.marks[run.src_start : run.src_end], given.marks[run.dest_start : run.dest_end]
-        limits = [reduce(or_, side) & (ONLY | UNLESS) for side in marks]
-        for key, said, meant in zip(claim.sequence[run.src_start : run.src_end], *marks, strict=True):
-            if said == meant:
-                continue
-            word, mine = claim.written[key], bool(said & NOT)
-            other, denies = (given, claim) if mine else (claim, given)
-            # "Only if it is" says the same as "not unless it is"; in free words, so do "excluded" and its like.
-            otherwise = limits[mine] & ~limits[not mine] or (other.restricts - denies.restricts and not repeats)
-            if (said ^ meant) & NOT and not otherwise:
-                return [(0.3, f'it denies "{word}", and the source does not' if mine else f'the source denies "{word}"')]
-            if (said | meant) & ONLY and (said | meant) & ALSO:
-                return [(0.4, f'at "{word}" one says "only", and the other "also"')]
-            if said & CONDITIONS and meant & CONDITIONS and not said & meant & CONDITIONS:
-                return [(0.4, f'the condition at "{word}" is another one')]
+    pairs = [
+        (claim.sequence[mine], claim.marks[mine], given.marks[theirs])
+        for run in runs
+        for mine, theirs in zip(range(run.src_start, run.src_end), range(run.dest_start, run.dest_end), strict=True)
+        if claim.marks[mine] != given.marks[theirs]
+    ]
+    # "Only if it is" says the same as "not unless it is".
+    if any((said ^ meant) & NOT for _, said, meant in pairs) and any({said, meant} == {ONLY | IF, UNLESS} for _, said, meant in pairs):
+        return []
+    for key, said, meant in pairs:
+        word, binds, bound = claim.written[key], said & CONDITIONS, meant & CONDITIONS
+        denies, other = (claim, given) if said & NOT else (given, claim)
+        if (said ^ meant) & NOT and (repeats or not other.restricts - denies.restricts):
+            return [(0.3, f'it denies "{word}", and the source does not' if said & NOT else f'the source denies "{word}"')]
+        if (said | meant) & ONLY and (said | meant) & ALSO:
+            return [(0.4, f'at "{word}" one says "only", and the other "also"')]
+        if binds and bound and not binds & bound:
+            return [(0.4, f'the condition at "{word}" is another one')]
     return []
 
 
-def _promises(claim: Passage, given: Passage, near: _Near, repeats: bool) -> list[tuple[float, str]]:
-    """Find that something is free in the claim only; a claim that is no repetition may have put two sentences together."""
-    subject = claim.stems.keys() - FREE - claim.denied
-    others = () if repeats else (one for one in near() if subject & one.stems.keys())
-    if _free(claim, FREE) and not any(_free(one, FREE | WITHIN) for one in chain([given], others)):
-        return [(0.4, "the source does not say that it costs nothing")]
-    return []
+def _promises(claim: Passage, given: Passage, near: _Near) -> list[tuple[float, str]]:
+    """Find that something is free in the claim only. Another sentence may say so, if the claim takes more from it."""
+    if not _free(claim, FREE) or _free(given, FREE | WITHIN):
+        return []
+    subject, price = claim.stems.keys() - FREE - claim.denied, claim.denied & PRICED
+    for one in near():
+        if (
+            subject & one.stems.keys()
+            and _free(one, FREE | WITHIN)
+            and (price & one.denied or (subject - given.stems.keys()) & one.stems.keys())
+        ):
+            return []
+    return [(0.4, "the source does not say that it costs nothing")]
 
 
 def _free(one: Passage, words: frozenset[str]) -> bool:
@@ -265,7 +271,8 @@ def _opposites(claim: Passage, given: Passage) -> list[tuple[float, str]]:
 
 
 def _conditions(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
-    if len(shared) >= 2 and claim.bound and given.bound and not claim.bound & given.bound:
+    opposed = {claim.bound, given.bound} == {IF, UNLESS} and bool(claim.heads) != bool(given.heads)
+    if len(shared) >= 2 and claim.bound and given.bound and not claim.bound & given.bound and not opposed:
         return [(0.6, "the condition is another one")]
     return []
 

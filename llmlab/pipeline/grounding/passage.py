@@ -193,6 +193,8 @@ def passage(text: str, small: str | None = None) -> Passage:
                     result.affirmed.add(key)
                     last = key
                 mark = 0
+                if word == "free" and words[index + 1 : index + 2] == ["of"]:
+                    reach, fresh, mark = _SCOPE, True, NOT
             elif sort == "special":
                 if key in _JOINS:
                     position += _GAP

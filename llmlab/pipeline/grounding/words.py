@@ -66,7 +66,7 @@ _SAME = (
     "|cover protect|cancel terminate|phone telephone|damaged broken|repair fix mend|replace swap exchange|choose select pick|show display"
     "|use employ|need require|get receive obtain|allow permit|forbid prohibit ban|refund reimburse|register enroll|store keep|spread smear"
     "|mix blend|arrive come|rinse wash|hold contain|order purchase|delivery shipment|parcel package|customer client"
-    "|extra additional|whole entire|usual normal typical|quick fast rapid|instant immediate|correct right|empty vacant|error fault|heat warm"
+    "|extra additional|whole entire|usual normal typical|quick fast rapid|instant immediate|correct right|error fault|heat warm"
     "|kind type sort|smell odor|hurt harm"
 )
 
