@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import Levenshtein, Opcode
 
+from llmlab.pipeline.grounding import polarity
 from llmlab.pipeline.grounding.passage import Passage, Sources
+from llmlab.pipeline.grounding.polarity import Doubts, Near
 from llmlab.pipeline.grounding.values import Value, same
-from llmlab.pipeline.grounding.words import ALSO, CONDITIONS, FREE, IF, NOT, ONLY, OPPOSITE, PRICED, SWEEPING, SYNONYMS, UNLESS, WITHIN
+from llmlab.pipeline.grounding.words import OPPOSITE, SYNONYMS
 
 CANDIDATES = 4
 """How many sentences a claim is compared with."""
@@ -26,10 +28,6 @@ _REPEATED = 0.8
 """A claim of which this part repeats the sentence word by word is compared word by word."""
 _FUZZY = 82
 """How alike two words must be to count as one (0 to 100)."""
-
-
-_Near = Callable[[], Iterable[Passage]]
-"""Gives the other sentences that come into question; they are taken apart only then."""
 
 
 class Match(NamedTuple):
@@ -91,8 +89,8 @@ def _compare(
     claim: Passage,
     given: Passage,
     question: Passage,
-    near: _Near,
-    rivals: Sequence[tuple[float, str]],
+    near: Near,
+    rivals: Doubts,
     weights: dict[str, float],
     known: set[str],
     names: set[str],
@@ -118,12 +116,13 @@ def _compare(
         *_values(claim, given, question, near, repeats),
         *rivals,
         *_replaced(claim, given, shared, known, ours, steps, repeats),
-        *_turned(claim, given, runs, repeats),
-        *_promises(claim, given, near),
-        *(() if repeats else _denials(claim, given, shared)),
+        *polarity.turned(claim, given, runs, repeats),
+        *polarity.promises(claim, given, near),
+        *polarity.sweeps(claim, given, near),
+        *(() if repeats else polarity.denials(claim, given, shared)),
         *_names(claim, given, question, near, names),
-        *_opposites(claim, given),
-        *_conditions(claim, given, shared),
+        *polarity.opposites(claim, given),
+        *polarity.conditions(claim, given, shared),
         *_swaps(claim, given, shared),
     ]
     # The worst doubt counts in full, and each (itself again) a little more.
@@ -145,7 +144,7 @@ def _twin(key: str, given: Passage) -> str | None:
     return found[0] if found and found[0] not in OPPOSITE else None
 
 
-def _values(claim: Passage, given: Passage, question: Passage, near: _Near, repeats: bool) -> list[tuple[float, str]]:
+def _values(claim: Passage, given: Passage, question: Passage, near: Near, repeats: bool) -> Doubts:
     doubts = []
     for value in claim.values:
         if any(same(value, other) for other in given.values):
@@ -158,7 +157,7 @@ def _values(claim: Passage, given: Passage, question: Passage, near: _Near, repe
             continue
         elif holders:
             fits = any(key in passage.stems and key not in given.stems for passage in holders for key in (*claim.stems, *question.stems))
-            doubts.append((0.7 if not rivals else 0.45 if repeats or not fits else 0.7, f"{_text(value)} is said of something else"))
+            doubts.append((0.45 if rivals and (repeats or not fits) else 0.7, f"{_text(value)} is said of something else"))
         else:
             instead = f"; the source says {_text(rivals[0])}" if rivals else ""
             doubts.append((0.2, f"{_text(value)} is in no source{instead}"))
@@ -171,7 +170,7 @@ def _adds_up(value: Value, claimed: Sequence[Value]) -> bool:
     return len(parts) > 1 and math.isclose(math.fsum(parts), value.amount)
 
 
-def _elsewhere(claim: Passage, given: Passage, question: Passage, closer: Iterable[int], sources: Sources) -> list[tuple[float, str]]:
+def _elsewhere(claim: Passage, given: Passage, question: Passage, closer: Iterable[int], sources: Sources) -> Doubts:
     """Find a sentence that speaks of more of what the claim and the question speak of, and has another value for it."""
     if not claim.values:
         return []
@@ -188,63 +187,7 @@ def _elsewhere(claim: Passage, given: Passage, question: Passage, closer: Iterab
     return []
 
 
-def _turned(claim: Passage, given: Passage, runs: Iterable[Opcode], repeats: bool) -> list[tuple[float, str]]:
-    """Find where both say the same words in a row, and one of them is denied, limited or bound to a condition on one side only."""
-    pairs = [
-        (claim.sequence[mine], claim.marks[mine], given.marks[theirs])
-        for run in runs
-        for mine, theirs in zip(range(run.src_start, run.src_end), range(run.dest_start, run.dest_end), strict=True)
-        if claim.marks[mine] != given.marks[theirs]
-    ]
-    # "Only if it is" says the same as "not unless it is".
-    if any((said ^ meant) & NOT for _, said, meant in pairs) and any({said, meant} == {ONLY | IF, UNLESS} for _, said, meant in pairs):
-        return []
-    for key, said, meant in pairs:
-        word, binds, bound = claim.written[key], said & CONDITIONS, meant & CONDITIONS
-        denies, other = (claim, given) if said & NOT else (given, claim)
-        if (said ^ meant) & NOT and (repeats or not other.restricts - denies.restricts):
-            return [(0.3, f'it denies "{word}", and the source does not' if said & NOT else f'the source denies "{word}"')]
-        if (said | meant) & ONLY and (said | meant) & ALSO:
-            return [(0.4, f'at "{word}" one says "only", and the other "also"')]
-        if binds and bound and not binds & bound:
-            return [(0.4, f'the condition at "{word}" is another one')]
-    return []
-
-
-def _promises(claim: Passage, given: Passage, near: _Near) -> list[tuple[float, str]]:
-    """Find that something is free in the claim only. Another sentence may say so, if the claim takes more from it."""
-    if not _free(claim, FREE) or _free(given, FREE | WITHIN):
-        return []
-    subject, price = claim.stems.keys() - FREE - claim.denied, claim.denied & PRICED
-    for one in near():
-        if (
-            subject & one.stems.keys()
-            and _free(one, FREE | WITHIN)
-            and (price & one.denied or (subject - given.stems.keys()) & one.stems.keys())
-        ):
-            return []
-    return [(0.4, "the source does not say that it costs nothing")]
-
-
-def _free(one: Passage, words: frozenset[str]) -> bool:
-    return not words.isdisjoint(one.stems) or not PRICED.isdisjoint(one.denied)
-
-
-def _denials(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
-    """Find what one side denies and the other affirms; where both deny something, only what is exchanged counts."""
-    backward = {twin: key for key, twin in shared.items()}
-    mine = sorted(key for key in claim.heads if shared.get(key) in given.affirmed - given.denied)
-    theirs = sorted(key for key in given.heads if backward.get(key) in claim.affirmed - claim.denied)
-    if len(shared) < 2:
-        return []
-    if mine and (theirs or (not given.restricts and all(backward.get(key) in claim.denied for key in given.heads))):
-        return [(0.35, f'it denies "{claim.written[mine[0]]}", and the source does not')]
-    if theirs and not claim.restricts and all(shared.get(key) in given.denied for key in claim.heads):
-        return [(0.35, f'the source denies "{given.written[theirs[0]]}"')]
-    return []
-
-
-def _names(claim: Passage, given: Passage, question: Passage, near: _Near, names: set[str]) -> list[tuple[float, str]]:
+def _names(claim: Passage, given: Passage, question: Passage, near: Near, names: set[str]) -> Doubts:
     doubts = []
     for name in sorted(names):
         if name in given.stems or _twin(name, given):
@@ -260,26 +203,9 @@ def _names(claim: Passage, given: Passage, question: Passage, near: _Near, names
     return doubts
 
 
-def _opposites(claim: Passage, given: Passage) -> list[tuple[float, str]]:
-    if bool(claim.heads) != bool(given.heads):
-        return []
-    for key in claim.stems:
-        for other in OPPOSITE.get(key, ()) if key not in given.stems else ():
-            if other in given.stems and other not in claim.stems:
-                return [(0.35, f'the source says the opposite: "{given.written[other]}", not "{claim.written[key]}"')]
-    return []
-
-
-def _conditions(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
-    opposed = {claim.bound, given.bound} == {IF, UNLESS} and bool(claim.heads) != bool(given.heads)
-    if len(shared) >= 2 and claim.bound and given.bound and not claim.bound & given.bound and not opposed:
-        return [(0.6, "the condition is another one")]
-    return []
-
-
 def _replaced(
     claim: Passage, given: Passage, shared: dict[str, str], known: set[str], ours: Sequence[str], steps: Iterable[Opcode], repeats: bool
-) -> list[tuple[float, str]]:
+) -> Doubts:
     """Find a word that stands in the place of another, in a claim that otherwise repeats the sentence."""
     missing = [key for key in claim.stems if key not in shared]
     if len(shared) < 3 or len(missing) > max(1, len(shared) / 2):
@@ -292,13 +218,13 @@ def _replaced(
             instead = [key for key in given.sequence[step.dest_start : step.dest_end] if key not in ours]
             if foreign and instead:
                 reason = f'the source says "{given.written[instead[0]]}", not "{claim.written[foreign[0]]}"'
-                return [(0.5 if foreign[0] in known or foreign[0] in SWEEPING else 0.7, reason)]
+                return [(0.5 if foreign[0] in known else 0.7, reason)]
     if missing and missing[0] in known:
         return [(0.6, f'"{claim.written[missing[0]]}" is not in this sentence of the source')]
     return []
 
 
-def _swaps(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
+def _swaps(claim: Passage, given: Passage, shared: dict[str, str]) -> Doubts:
     """Find a value that the source has for something else in the same sentence: another of its kind stands nearer to all of its words."""
     pairs = list(zip(given.places, given.values, strict=True))
     for number, value in enumerate(claim.values):

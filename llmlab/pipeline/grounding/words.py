@@ -88,7 +88,8 @@ WITHIN = frozenset(map(stem, ("included", "covered", "waived")))
 """Stems that may say the same."""
 PRICED = frozenset(map(stem, ("cost", "charge", "fee", "surcharge")))
 """Stems that say it where they are denied."""
-SWEEPING = frozenset(map(stem, ("every", "always", "everyone", "everything", "any")))
+SWEEPING = frozenset(map(stem, ("every", "always", "all", "everyone", "everything", "any", "guaranteed")))
+"""Stems that leave no exception."""
 
 
 def _groups(text: str) -> list[list[str]]:
