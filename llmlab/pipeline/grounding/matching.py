@@ -113,7 +113,7 @@ def _compare(
     repeats = sum(step.src_end - step.src_start for step in equal) > _REPEATED * len(ours)
     runs = [step for step in equal if repeats or step.src_end - step.src_start > 1]
     doubts = [
-        *_values(claim, given, question, near, repeats),
+        *_values(claim, given, question, near, repeats, repeats and len(equal) == 1),
         *rivals,
         *_replaced(claim, given, shared, known, ours, steps, repeats),
         *polarity.turned(claim, given, runs, repeats),
@@ -144,14 +144,15 @@ def _twin(key: str, given: Passage) -> str | None:
     return found[0] if found and found[0] not in OPPOSITE else None
 
 
-def _values(claim: Passage, given: Passage, question: Passage, near: Near, repeats: bool) -> Doubts:
+def _values(claim: Passage, given: Passage, question: Passage, near: Near, repeats: bool, verbatim: bool) -> Doubts:
+    """Find the values that are not in the sentence. One of the question may be mentioned, but not stand for another in the same words."""
     doubts = []
     for value in claim.values:
         if any(same(value, other) for other in given.values):
             continue
         rivals = [other for other in given.values if other.dimension == value.dimension]
         holders = [passage for passage in near() if any(same(value, other) for other in passage.values)]
-        if any(same(value, other) for other in question.values):
+        if any(same(value, other) for other in question.values) and not (verbatim and rivals):
             doubts.append((0.8, f"{_text(value)} is in the question, and not in the source"))
         elif _adds_up(value, claim.values):
             continue

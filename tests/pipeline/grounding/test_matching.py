@@ -94,6 +94,13 @@ def test_a_value_of_the_question_that_the_source_does_not_have_is_a_doubt_and_no
     assert (True, "50 $ is in the question, and not in the source") == (found.supported, found.claims[0].reason)
 
 
+def test_a_value_of_the_question_does_not_stand_for_another_in_the_words_of_the_source() -> None:
+    found = check(
+        "The mill has a warranty of 1 year.", sources=["The mill has a warranty of 2 years."], question="Is it covered for 1 year?"
+    )
+    assert "1 year is in no source; the source says 2 year" == found.unsupported[0].reason
+
+
 def test_another_sentence_that_fits_the_question_better_casts_doubt() -> None:
     sources = ["The Hearth has a warranty of 2 years.", "The Millstone grain mill has a warranty of 3 years."]
     question = "How long is the warranty of the Millstone grain mill?"
