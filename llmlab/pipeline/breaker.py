@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from llmlab.errors import AttemptFailed, AttemptRefused, BadInput
 from llmlab.pipeline.clocks import check_seconds
 
-
 _THE_CALLERS = frozenset({"timeout_deadline", "length"})
 """Reasons beside refusals that lie with the caller: too little time, or too few tokens for the answer."""
 

@@ -384,16 +384,8 @@ BROKEN = {
     "503 with a body that breaks": (whole(b"no", status=503, breaks="ReadError"), STREAM, "connection_lost"),
     "529": (refusal(529, {"message": "Overloaded", "type": "overloaded_error"}), STREAM, "http_529"),
 }
-FINAL = {
-    "length",
-    "request_too_large",
-    "content_filter",
-    "invalid_api_key",
-    "model_not_found",
-    "context_length_exceeded",
-    "insufficient_quota",
-}
-FINAL |= {"http_302", "http_400", "http_403"}
+FINAL = {"length", "content_filter", "invalid_api_key", "model_not_found", "context_length_exceeded", "insufficient_quota"}
+FINAL |= {"http_302", "http_400", "http_403", "request_too_large"}
 NOT_BILLED = {"no_connection", "timeout_connect", "timeout_pool", "rate_limit", "insufficient_quota"}
 
 
