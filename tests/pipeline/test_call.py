@@ -485,6 +485,14 @@ def test_a_providers_wait_is_read_however_it_is_written(headers: dict[str, str],
     assert seconds == tried(Wire(refusal(429, **headers)), BODY)[0].retry_after_seconds
 
 
+@pytest.mark.parametrize("body", [STREAM, BODY])
+@pytest.mark.parametrize(("answered", "named"), [("gpt-3.5-turbo-0125", "gpt-3.5-turbo-0125"), (MODEL, "")])
+def test_an_answer_of_another_model_is_named(body: dict[str, Any], answered: str, named: str) -> None:
+    parts = [event({"content": "Yes."}, model=answered), event({}, "stop", model=answered), DONE]
+    reply = streamed(parts) if body is STREAM else whole(message(model=answered))
+    assert named == tried(Wire(reply), body)[1].other_model
+
+
 @pytest.mark.parametrize(("status", "should"), [(503, "false"), (429, "false"), (400, "true")])
 def test_the_provider_may_say_by_itself_whether_to_try_again(status: int, should: str) -> None:
     assert (should == "true") is tried(Wire(refusal(status, x_should_retry=should)), BODY)[0].retryable
