@@ -1,0 +1,170 @@
+"""A text as a line of concepts: one sign for every word, so that a rule says what is done to what, in whatever words and language.
+
+A lexicon gives words their concepts: "ignore", "forget" and "vergiss" are all <ignore>. A word becomes one sign that stands for all its
+concepts, and a phrase over concepts becomes a regular expression over signs, where a gap of four words is four signs. Nothing in a phrase
+repeats without a bound, so that the work is linear in the length of the text.
+
+A phrase is a line of words and
+
+    <a>, <a|b>   a word of one of these concepts; <any> is any word, <name> one with an underscore in it
+    {4}          up to four words of the same sentence
+    ~4           up to four words, of others too
+    ^, ^^        where a clause begins, or a line
+    ( | ) ?      as in regular expressions, and so are (?! (?<! and their like
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from llmlab.errors import BadInput
+from llmlab.pipeline.guardrails.normalise import letters
+
+TOKEN = re.compile(r"\w+(?:'\w+)?|[.!?;:][.!?;:]*(?=\s|$)|[^\w\s]|\n")
+_PLAIN, _NUMBER, _NAME, _DOT = "w", "0", "_", "\u00b7"
+_FIRST, _LAST = 0xE000, 0xF8FF
+_WORDS = f"{_PLAIN}{_NUMBER}{_NAME}{chr(_FIRST)}-{chr(_LAST)}"
+_BREAKS = ".!?;"
+_PIECE = re.compile(r"\s*(?:<(?P<concept>[^<>=!]+)>|\{(?P<gap>\d+)\}|~(?P<far>\d+)|(?P<word>[\w']+)|(?P<form>\((?:\?<?[!=])?|[)|?]|\^\^?)|(?P<sign>\S))")
+
+
+class Part(NamedTuple):
+    """A piece of a phrase as a regular expression, and what is known of its matches."""
+
+    regex: str
+    first: frozenset[str]
+    """The signs that a match may start with."""
+    needs: tuple[frozenset[str], ...]
+    """Of each of these sets at least one sign is in a match."""
+    empty: bool = False
+    """Whether it may match nothing."""
+
+
+class Phrase(NamedTuple):
+    """A compiled phrase."""
+
+    pattern: re.Pattern[str]
+    first: frozenset[str]
+    needs: tuple[frozenset[str], ...]
+
+
+class Lexicon:
+    """What words mean to rules.
+
+    Args:
+        concepts: The words of each concept; one with a star at its end stands for all that begin like it. The longest entry counts.
+        phrases: The phrases that will be compiled: words in them are concepts of their own.
+    """
+
+    def __init__(self, concepts: Mapping[str, str], phrases: Iterable[str]) -> None:
+        entries: dict[str, set[str]] = {}
+        for concept, words in concepts.items():
+            for word in letters(words).split():
+                entries.setdefault(word, set()).add(concept)
+        for word in [piece["word"] for phrase in phrases for piece in _PIECE.finditer(phrase) if piece["word"]]:
+            entries.setdefault(word, set()).add(f"={word}")
+        for word in entries:
+            starts = (entries[f"{word[:end]}*"] for end in range(len(word), 2, -1) if f"{word[:end]}*" in entries)
+            if not word.endswith("*"):
+                entries[word] |= next(starts, set())
+        sets = sorted({tuple(sorted(names)) for names in entries.values()})
+        signs = {names: chr(_FIRST + number) for number, names in enumerate(sets)}
+        self._signs = {word: signs[tuple(sorted(names))] for word, names in entries.items()}
+        self._concepts: dict[str, frozenset[str]] = {"name": frozenset(_NAME), "?": frozenset("?")}
+        for names, sign in signs.items():
+            for name in names:
+                self._concepts[name] = self._concepts.get(name, frozenset()) | {sign}
+        self._cached = lru_cache(maxsize=1 << 14)(self._sign)
+
+    def of(self, names: str) -> frozenset[str]:
+        """Return the signs of the words that have one of the concepts, separated by bars."""
+        return frozenset().union(*(self._concepts[name] for name in names.split("|")))
+
+    def line(self, tokens: list[str]) -> str:
+        """Return the signs of the tokens of a normalized text."""
+        return "".join(map(self._cached, tokens))
+
+    def _sign(self, token: str) -> str:
+        char = token[0]
+        if not (char.isalnum() or char == "_"):
+            # A dot inside a word, as in an address, is no end.
+            return _DOT if token == "." else token if len(token) == 1 else "?" if "?" in token else char
+        if sign := self._signs.get(token):
+            return sign
+        if token.endswith("'s"):
+            return self._sign(token[:-2])
+        for end in range(len(token), 2, -1):
+            if sign := self._signs.get(f"{token[:end]}*"):
+                return sign
+        return _NAME if "_" in token[1:] else _NUMBER if char.isdigit() else _PLAIN
+
+    def compiled(self, phrase: str) -> Phrase:
+        """Return the phrase over signs.
+
+        Raises:
+            BadInput: It starts with a gap, or its parentheses do not match.
+        """
+        pieces = [piece.groupdict() for piece in _PIECE.finditer(phrase)][::-1]
+        part = self._either(pieces)
+        if pieces or part.empty or not part.first:
+            raise BadInput(f"a phrase starts with a word or a concept and closes what it opens, not {phrase!r}")
+        return Phrase(re.compile(part.regex), part.first, part.needs)
+
+    def _either(self, pieces: list[dict[str, str]]) -> Part:
+        parts = [self._sequence(pieces)]
+        while pieces and pieces[-1]["form"] == "|":
+            pieces.pop()
+            parts.append(self._sequence(pieces))
+        if len(parts) == 1:
+            return parts[0]
+        rarest = [min(part.needs, key=len, default=frozenset[str]()) for part in parts]
+        return Part(
+            f"(?:{'|'.join(part.regex for part in parts)})",
+            frozenset().union(*(part.first for part in parts)),
+            (frozenset().union(*rarest),) if all(rarest) else (),
+            any(part.empty for part in parts),
+        )
+
+    def _sequence(self, pieces: list[dict[str, str]]) -> Part:
+        regex, first, needs, empty = "", frozenset[str](), list[frozenset[str]](), True
+        while pieces and pieces[-1]["form"] not in {"|", ")"}:
+            part = self._one(pieces)
+            if pieces and pieces[-1]["form"] == "?":
+                pieces.pop()
+                part = Part(f"(?:{part.regex})?", part.first, (), True)
+            regex, needs = regex + part.regex, [*needs, *part.needs]
+            if empty:
+                first, empty = first | part.first, part.empty
+        return Part(regex, first, tuple(needs), empty)
+
+    def _one(self, pieces: list[dict[str, str]]) -> Part:
+        piece = pieces.pop()
+        if gap := piece["gap"]:
+            return Part(f"[^{_BREAKS}]{{0,{gap}}}?", frozenset(), (), True)
+        if far := piece["far"]:
+            return Part(f"[^\0]{{0,{far}}}?", frozenset(), (), True)
+        form = piece["form"]
+        if form == "^":
+            return Part(f"(?:(?<![{_WORDS}{_DOT}/])|(?<=[{_class(self.of('lead'))}]))", frozenset(), (), True)
+        if form == "^^":
+            return Part("(?<![^\n#*\\[<>=(-])", frozenset(), (), True)
+        if form:
+            part = self._either(pieces)
+            pieces.pop()
+            if form == "(":
+                return part._replace(regex=f"(?:{part.regex})")
+            # What looks behind has one length.
+            inside = part.regex.replace("\n?", "") if "<" in form else part.regex
+            return Part(f"{form}{inside})", frozenset(), (), True)
+        if piece["concept"] == "any":
+            return Part(f"[{_WORDS}]", frozenset(), ())
+        signs = frozenset(piece["sign"]) if piece["sign"] else self.of(piece["concept"] or f"={piece['word']}")
+        # A line may break after any word.
+        return Part(f"[{_class(signs)}]\n?", signs, (signs,))
+
+
+def _class(signs: frozenset[str]) -> str:
+    return "".join(re.escape(sign) for sign in sorted(signs))

@@ -1,0 +1,150 @@
+"""The rules against injected instructions, from `llmlab/data/guardrails/injection.toml`, which says how to write one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+from llmlab.pipeline.guardrails.concepts import TOKEN, Lexicon
+from llmlab.pipeline.guardrails.normalise import letters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A pattern, and how much it says."""
+
+    id: str
+    kind: str
+    """The class of attack."""
+    weight: float
+    """Evidence of an attack in a question: 0 (none) to 1 (certain)."""
+    document: float
+    """The same in a document."""
+    reason: str
+    pattern: re.Pattern[str]
+    """Runs on the signs of the words, on the normalized text, or on the source."""
+    first: frozenset[str]
+    """The signs that a match may start with; empty for a pattern on text."""
+    needs: tuple[frozenset[str], ...]
+    """Without one of each of these signs, or strings of the normalized text, the pattern is not tried."""
+    source: bool
+    """Runs on the text as it was sent, where something invisible is in it."""
+    sentence: bool
+    """It is about a task in a sentence: the evidence grows where that stands apart from its document."""
+    catch: str
+    """An example that it must catch."""
+    spare: str
+    """A similar one that it must not."""
+
+    def evidence(self, role: str) -> float:
+        """Return the weight for a text of that role."""
+        return self.document if role == "document" else self.weight
+
+
+class Match(NamedTuple):
+    """Where a rule fires."""
+
+    rule: Rule
+    start: int
+    """Offset in the normalized text, or in the source for a rule that reads that."""
+    end: int
+    foreign: bool
+    """Whether there is a word of another language than English in it."""
+
+
+@cache
+def _file() -> dict[str, Any]:
+    return tomllib.loads(resources.files("llmlab.data").joinpath("guardrails", "injection.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def common() -> frozenset[str]:
+    """Return words that say nothing of a topic."""
+    return frozenset(_file()["common"].split())
+
+
+@cache
+def _lexicon() -> Lexicon:
+    concepts, foreign = dict(_file()["concepts"]), _file()["foreign"]
+    english = set(" ".join(concepts.values()).split())
+    phrases = [row["says"] for row in _file()["rule"] if "says" in row]
+    for concept, words in foreign.items():
+        concepts[concept] = f"{concepts.get(concept, '')} {words}"
+    concepts["foreign"] = " ".join(sorted(set(letters(" ".join(foreign.values())).split()) - english))
+    return Lexicon(concepts, phrases)
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """Return the rules, in the order of their file."""
+    return tuple(_rule(**row) for row in _file()["rule"])
+
+
+def _rule(*, id: str, says: str = "", pattern: str = "", needs: tuple[str, ...] = (), source: bool = False, **row: Any) -> Rule:  # noqa: A002
+    if says:
+        compiled, first, wanted = _lexicon().compiled(says)
+    else:
+        text = pattern if source else re.sub("[^\0-\x7f]", lambda char: letters(char[0]), pattern).replace(" ", r"\s")
+        compiled, first, wanted = re.compile(text), frozenset[str](), (frozenset(map(letters, needs)),)
+    return Rule(
+        id=id,
+        kind=id.partition(".")[0],
+        pattern=compiled,
+        first=first,
+        needs=wanted,
+        source=source,
+        sentence=row.pop("sentence", False),
+        document=row.pop("document", row["weight"]),
+        **row,
+    )
+
+
+@cache
+def _weighing(role: str) -> tuple[tuple[Rule, ...], tuple[Rule, ...], tuple[Rule, ...]]:
+    """Return the rules that have a weight for texts of that role: over signs, over the text, over the source."""
+    some = [rule for rule in rules() if rule.evidence(role)]
+    return (
+        tuple(rule for rule in some if rule.first),
+        tuple(rule for rule in some if not rule.first and not rule.source),
+        tuple(rule for rule in some if rule.source),
+    )
+
+
+def matches(plain: str, source: str | None, role: str) -> Iterator[Match]:
+    """Yield where the rules for texts of that role fire, rule by rule, without overlaps of a rule with itself.
+
+    Args:
+        plain: The normalized text.
+        source: The text as it was sent, or None where it hides nothing.
+        role: "user" or "document".
+    """
+    over_signs, over_text, over_source = _weighing(role)
+    yield from _over_signs(plain, over_signs)
+    for text, some in ((plain, over_text), (source, over_source)):
+        for rule in some if text is not None else ():
+            if rule.source or any(need in text for need in rule.needs[0]):
+                for match in rule.pattern.finditer(text):
+                    yield Match(rule, *match.span(), False)
+
+
+def _over_signs(plain: str, some: tuple[Rule, ...]) -> Iterator[Match]:
+    line = _lexicon().line(TOKEN.findall(plain))
+    places: dict[str, list[int]] = {}
+    for at, sign in enumerate(line):
+        places.setdefault(sign, []).append(at)
+    there, spans = frozenset(line), list[tuple[int, int]]()
+    for rule in some:
+        if any(there.isdisjoint(need) for need in rule.needs):
+            continue
+        last = 0
+        for at in sorted(at for sign in there & rule.first for at in places[sign]):
+            if at >= last and (match := rule.pattern.match(line, at)):
+                spans = spans or [token.span() for token in TOKEN.finditer(plain)]
+                last = match.end()
+                words = match[0].rstrip("\n")
+                yield Match(rule, spans[at][0], spans[at + len(words) - 1][1], not _lexicon().of("foreign").isdisjoint(words))
