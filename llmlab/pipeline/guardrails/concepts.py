@@ -9,26 +9,28 @@ A phrase is a line of words and
     <a>, <a|b>   a word of one of these concepts; <any> is any word, <name> one with an underscore in it
     {4}          up to four words of the same sentence
     ~4           up to four words, of others too
-    ^, ^^        where a clause begins, or a line
+    ^, ^., ^^    where a clause begins, or a sentence, or a line
     ( | ) ?      as in regular expressions, and so are (?! (?<! and their like
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.guardrails.normalise import letters
 
-TOKEN = re.compile(r"\w+(?:'\w+)?|[.!?;:][.!?;:]*(?=\s|$)|[^\w\s]|\n")
+_TOKEN = re.compile(r"\w+(?:'\w+)?|[^\w\s]|\n")
+_INNER = re.compile(r"(?<=\w)\.(?=\w)")
 _PLAIN, _NUMBER, _NAME, _DOT = "w", "0", "_", "\u00b7"
 _FIRST, _LAST = 0xE000, 0xF8FF
 _WORDS = f"{_PLAIN}{_NUMBER}{_NAME}{chr(_FIRST)}-{chr(_LAST)}"
 _BREAKS = ".!?;"
-_PIECE = re.compile(r"\s*(?:<(?P<concept>[^<>=!]+)>|\{(?P<gap>\d+)\}|~(?P<far>\d+)|(?P<word>[\w']+)|(?P<form>\((?:\?<?[!=])?|[)|?]|\^\^?)|(?P<sign>\S))")
+_MOST, _LONG = 20_000, 40
+"""Words that are kept, and from which length on (in characters) one is not kept, or looked at to its end."""
+_PIECE = re.compile(r"\s*(?:<(?P<concept>[^<>=!]+)>|\{(?P<gap>\d+)\}|~(?P<far>\d+)|(?P<word>[\w']+)|(?P<form>\((?:\?<?[!=])?|[)|?]|\^[.^]?)|(?P<sign>\S))")
 
 
 class Part(NamedTuple):
@@ -49,6 +51,25 @@ class Phrase(NamedTuple):
     pattern: re.Pattern[str]
     first: frozenset[str]
     needs: tuple[frozenset[str], ...]
+
+
+class _Known(dict[str, str]):
+    """The signs of words that were met before."""
+
+    def __init__(self, sign: Callable[[str], str]) -> None:
+        self._sign = sign
+
+    def __missing__(self, token: str) -> str:
+        sign = self._sign(token)
+        # No text can fill the memory.
+        if len(self) < _MOST and len(token) < _LONG:
+            self[token] = sign
+        return sign
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """Return where the word or mark of every sign stands in a normalized text."""
+    return [token.span() for token in _TOKEN.finditer(text)]
 
 
 class Lexicon:
@@ -77,26 +98,25 @@ class Lexicon:
         for names, sign in signs.items():
             for name in names:
                 self._concepts[name] = self._concepts.get(name, frozenset()) | {sign}
-        self._cached = lru_cache(maxsize=1 << 14)(self._sign)
+        self._known = _Known(self._sign)
 
     def of(self, names: str) -> frozenset[str]:
         """Return the signs of the words that have one of the concepts, separated by bars."""
         return frozenset().union(*(self._concepts[name] for name in names.split("|")))
 
-    def line(self, tokens: list[str]) -> str:
-        """Return the signs of the tokens of a normalized text."""
-        return "".join(map(self._cached, tokens))
+    def line(self, text: str) -> str:
+        """Return the signs of the words and marks of a normalized text."""
+        return "".join(map(self._known.__getitem__, _TOKEN.findall(_INNER.sub(_DOT, text))))
 
     def _sign(self, token: str) -> str:
         char = token[0]
         if not (char.isalnum() or char == "_"):
-            # A dot inside a word, as in an address, is no end.
-            return _DOT if token == "." else token if len(token) == 1 else "?" if "?" in token else char
+            return "?" if "?" in token else char
         if sign := self._signs.get(token):
             return sign
         if token.endswith("'s"):
             return self._sign(token[:-2])
-        for end in range(len(token), 2, -1):
+        for end in range(min(len(token), _LONG), 2, -1):
             if sign := self._signs.get(f"{token[:end]}*"):
                 return sign
         return _NAME if "_" in token[1:] else _NUMBER if char.isdigit() else _PLAIN
@@ -149,6 +169,8 @@ class Lexicon:
         form = piece["form"]
         if form == "^":
             return Part(f"(?:(?<![{_WORDS}{_DOT}/])|(?<=[{_class(self.of('lead'))}]))", frozenset(), (), True)
+        if form == "^.":
+            return Part("(?<![^.!?:;\n\"'(*>|-])", frozenset(), (), True)
         if form == "^^":
             return Part("(?<![^\n#*\\[<>=(-])", frozenset(), (), True)
         if form:

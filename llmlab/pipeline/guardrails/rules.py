@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
-from llmlab.pipeline.guardrails.concepts import TOKEN, Lexicon
+from llmlab.pipeline.guardrails.concepts import Lexicon, spans
 from llmlab.pipeline.guardrails.normalise import letters
 
 
@@ -80,6 +80,11 @@ def _lexicon() -> Lexicon:
 
 
 @cache
+def _foreign() -> frozenset[str]:
+    return _lexicon().of("foreign")
+
+
+@cache
 def rules() -> tuple[Rule, ...]:
     """Return the rules, in the order of their file."""
     return tuple(_rule(**row) for row in _file()["rule"])
@@ -104,47 +109,63 @@ def _rule(*, id: str, says: str = "", pattern: str = "", needs: tuple[str, ...] 
     )
 
 
+class _Index(NamedTuple):
+    """The rules that have a weight for texts of a role."""
+
+    bits: dict[str, int]
+    """Which needs a sign meets, as bits."""
+    firsts: dict[str, list[tuple[int, int]]]
+    """The needs and the number of every rule whose match may start with that sign."""
+    text: tuple[int, ...]
+    """The rules that read the text."""
+    source: tuple[int, ...]
+
+
 @cache
-def _weighing(role: str) -> tuple[tuple[Rule, ...], tuple[Rule, ...], tuple[Rule, ...]]:
-    """Return the rules that have a weight for texts of that role: over signs, over the text, over the source."""
-    some = [rule for rule in rules() if rule.evidence(role)]
-    return (
-        tuple(rule for rule in some if rule.first),
-        tuple(rule for rule in some if not rule.first and not rule.source),
-        tuple(rule for rule in some if rule.source),
-    )
+def _index(role: str) -> _Index:
+    index = _Index({}, {}, *(tuple(n for n, r in enumerate(rules()) if r.evidence(role) and not r.first and r.source is source) for source in (False, True)))
+    numbers: dict[frozenset[str], int] = {}
+    for number, rule in enumerate(rules()):
+        if rule.first and rule.evidence(role):
+            bits = sum({1 << numbers.setdefault(need, len(numbers)) for need in rule.needs})
+            for sign in rule.first:
+                index.firsts.setdefault(sign, []).append((bits, number))
+    for need, bit in numbers.items():
+        for sign in need:
+            index.bits[sign] = index.bits.get(sign, 0) | 1 << bit
+    return index
 
 
 def matches(plain: str, source: str | None, role: str) -> Iterator[Match]:
-    """Yield where the rules for texts of that role fire, rule by rule, without overlaps of a rule with itself.
+    """Yield where the rules for texts of that role fire.
 
     Args:
         plain: The normalized text.
         source: The text as it was sent, or None where it hides nothing.
         role: "user" or "document".
     """
-    over_signs, over_text, over_source = _weighing(role)
-    yield from _over_signs(plain, over_signs)
-    for text, some in ((plain, over_text), (source, over_source)):
-        for rule in some if text is not None else ():
+    yield from _over_signs(plain, _index(role))
+    for text, numbers in ((plain, _index(role).text), (source, _index(role).source)):
+        for rule in [rules()[number] for number in numbers] if text else ():
             if rule.source or any(need in text for need in rule.needs[0]):
                 for match in rule.pattern.finditer(text):
                     yield Match(rule, *match.span(), False)
 
 
-def _over_signs(plain: str, some: tuple[Rule, ...]) -> Iterator[Match]:
-    line = _lexicon().line(TOKEN.findall(plain))
-    places: dict[str, list[int]] = {}
+def _over_signs(plain: str, index: _Index) -> Iterator[Match]:
+    line, met = _lexicon().line(plain), 0
+    there = [sign for sign in set(line) if sign in index.bits]
+    for sign in there:
+        met |= index.bits[sign]
+    awake = {sign: some for sign in there if (some := [number for bits, number in index.firsts.get(sign, ()) if bits & met == bits])}
+    ends: dict[int, int] = {}
+    places = list[tuple[int, int]]()
     for at, sign in enumerate(line):
-        places.setdefault(sign, []).append(at)
-    there, spans = frozenset(line), list[tuple[int, int]]()
-    for rule in some:
-        if any(there.isdisjoint(need) for need in rule.needs):
-            continue
-        last = 0
-        for at in sorted(at for sign in there & rule.first for at in places[sign]):
-            if at >= last and (match := rule.pattern.match(line, at)):
-                spans = spans or [token.span() for token in TOKEN.finditer(plain)]
-                last = match.end()
+        for number in awake.get(sign, ()):
+            rule = rules()[number]
+            if at >= ends.get(number, 0) and (match := rule.pattern.match(line, at)):
                 words = match[0].rstrip("\n")
-                yield Match(rule, spans[at][0], spans[at + len(words) - 1][1], not _lexicon().of("foreign").isdisjoint(words))
+                foreign = not _foreign().isdisjoint(words)
+                if foreign or rule.kind != "multilingual":
+                    places, ends[number] = places or spans(plain), match.end()
+                    yield Match(rule, places[at][0], places[at + len(words) - 1][1], foreign)
