@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.guardrails.normalise import letters
 
 _TOKEN = re.compile(r"\w+(?:'\w+)?|[^\w\s]|\n")
-_INNER = re.compile(r"(?<=\w)\.(?=\w)")
+_INNER = re.compile(r"\.(?<=\w.)(?=\w)")
 _PLAIN, _NUMBER, _NAME, _DOT = "w", "0", "_", "\u00b7"
 _FIRST, _LAST = 0xE000, 0xF8FF
 _WORDS = f"{_PLAIN}{_NUMBER}{_NAME}{chr(_FIRST)}-{chr(_LAST)}"
@@ -67,9 +69,22 @@ class _Known(dict[str, str]):
         return sign
 
 
-def spans(text: str) -> list[tuple[int, int]]:
-    """Return where the word or mark of every sign stands in a normalized text."""
-    return [token.span() for token in _TOKEN.finditer(text)]
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """The signs of a text."""
+
+    text: str
+    """Normalized."""
+    signs: str
+    """One for every word and mark."""
+
+    @cached_property
+    def _spans(self) -> list[tuple[int, int]]:
+        return [token.span() for token in _TOKEN.finditer(self.text)]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the offsets in the text of `signs[start:end]`, which is not empty."""
+        return self._spans[start][0], self._spans[end - 1][1]
 
 
 class Lexicon:
@@ -104,9 +119,9 @@ class Lexicon:
         """Return the signs of the words that have one of the concepts, separated by bars."""
         return frozenset().union(*(self._concepts[name] for name in names.split("|")))
 
-    def line(self, text: str) -> str:
-        """Return the signs of the words and marks of a normalized text."""
-        return "".join(map(self._known.__getitem__, _TOKEN.findall(_INNER.sub(_DOT, text))))
+    def line(self, text: str) -> Line:
+        """Return the signs of a normalized text."""
+        return Line(text=text, signs="".join(map(self._known.__getitem__, _TOKEN.findall(_INNER.sub(_DOT, text)))))
 
     def _sign(self, token: str) -> str:
         char = token[0]

@@ -59,6 +59,8 @@ class _Coding(NamedTuple):
     """Where none of these stands, the pattern is not tried."""
     pattern: re.Pattern[str]
     read: Callable[[re.Match[str]], str]
+    unbroken: int = 0
+    """Or where nothing of that length (in characters) is without white space."""
 
 
 # Letters of ASCII are bytes from 20 to 7f, and so the signs can be rare, and a payload in hex starts with a digit.
@@ -70,7 +72,7 @@ _CODINGS = (
         re.compile(r"[2-7](?<![0-9a-fA-F].)[0-9a-fA-F](?:[\s:,]{0,2}(?:0x|\\x)?[0-9a-fA-F]{2}){9,}(?![0-9a-fA-F])"),
         _hex,
     ),
-    _Coding("base64", ("",), re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"), _base64),
+    _Coding("base64", ("",), re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"), _base64, 16),
     _Coding("escapes", ("\\u", "&#x"), re.compile(r"(?:(?:\\u|&#x)[0-9a-fA-F]{2,4};?){6,}"), _escapes),
     _Coding(
         "percent",
@@ -109,8 +111,9 @@ def payloads(text: str) -> Iterator[Payload]:
 
 
 def _payloads(text: str) -> Iterator[Payload]:
+    longest = max(map(len, text.split()), default=0)
     for coding in _CODINGS:
-        if not _any(coding.signs, text):
+        if longest < coding.unbroken or not _any(coding.signs, text):
             continue
         for match in coding.pattern.finditer(text):
             try:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,9 +20,10 @@ from typing import NamedTuple
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
 from llmlab.pipeline.guardrails.base import RuleGuard
+from llmlab.pipeline.guardrails.concepts import Line
 from llmlab.pipeline.guardrails.decode import DEPTH, payloads
 from llmlab.pipeline.guardrails.normalise import Normalised, normalise
-from llmlab.pipeline.guardrails.rules import common, matches, rules
+from llmlab.pipeline.guardrails.rules import common, line_of, matches, rules
 
 KINDS = (
     "override",
@@ -43,6 +43,8 @@ _FOREIGN = 0.35
 _ALONE = 0.3
 _ENCODED = 0.5
 """Extra evidence: of a task in a document without a common word with it, or on a line of its own; of an attack that somebody encoded."""
+_HINT = 0.25
+"""Evidence from which on somebody had a reason to encode it."""
 
 _WORD = re.compile("[a-z]{2,}")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[\n|]|$")
@@ -59,62 +61,62 @@ class Hit(NamedTuple):
     start: int
     end: int
     reason: str
-    placed: bool
-    """Whether the offsets are those of the text as it was sent."""
+    within: str = "sent"
+    """What the offsets count in: "signs", "plain" (the normalized text), or "sent" (the text as it was)."""
 
 
 def hits(text: str, role: str = "user", *, depth: int = DEPTH) -> list[Hit]:
     """Return every rule that fires on `text` for a text of that role, in the order of the text, whatever its weight."""
-    plain, found = _hits(text, role, depth)
-    return _placed(plain, found)
+    return _placed(*_hits(text, role, depth))
 
 
-def _hits(text: str, role: str, depth: int) -> tuple[Normalised, list[Hit]]:
-    """Return the hits, those of the rules for normalized text with offsets in that."""
+def _hits(text: str, role: str, depth: int) -> tuple[Normalised, Line, list[Hit]]:
+    """Return the hits, with offsets in what their rules read."""
     plain = normalise(text)
-    found, counts = [], Counter[str]()
-    for rule, start, end, foreign in matches(plain.text, text if plain.hides else None, role):
-        evidence = rule.evidence(role)
+    line, found = line_of(plain.text), []
+    for rule, start, end, foreign in matches(line, text if plain.hides else None, role):
+        evidence, within = rule.evidence(role), "signs" if rule.first else "sent" if rule.source else "plain"
         if rule.sentence and role == "document":
-            counts = counts or Counter(_WORD.findall(plain.text))
-            evidence, end = _in_context(evidence, plain.text, start, end, counts)
-        found.append(Hit(rule.id, "multilingual" if foreign else rule.kind, evidence, start, end, rule.reason, rule.source))
+            evidence, start, end = _in_context(evidence, plain.text, *line.span(start, end))
+            within = "plain"
+        found.append(Hit(rule.id, "multilingual" if foreign else rule.kind, evidence, start, end, rule.reason, within))
     if depth:
         found += _decoded(text, role, depth)
-    return plain, found
+    return plain, line, found
 
 
-def _placed(plain: Normalised, found: list[Hit]) -> list[Hit]:
+def _placed(plain: Normalised, line: Line, found: list[Hit]) -> list[Hit]:
     """Return the hits with offsets in the text as it was sent, in its order."""
     placed = []
     for hit in found:
-        start, end = (hit.start, hit.end) if hit.placed else plain.span(hit.start, hit.end)
-        placed.append(hit._replace(start=start, end=end, placed=True))
+        start, end = line.span(hit.start, hit.end) if hit.within == "signs" else (hit.start, hit.end)
+        if hit.within != "sent":
+            start, end = plain.span(start, end)
+        placed.append(hit._replace(start=start, end=end, within="sent"))
     return sorted(placed, key=lambda hit: (hit.start, hit.end, hit.rule))
 
 
-def _in_context(weight: float, text: str, start: int, end: int, counts: Counter[str]) -> tuple[float, int]:
-    """Return the evidence of the task in `text[start:end]`, of `weight` by itself, and where its sentence ends."""
+def _in_context(weight: float, text: str, start: int, end: int) -> tuple[float, int, int]:
+    """Return the evidence of the task in `text[start:end]`, of `weight` by itself, and where its sentence is."""
     stop = _SENTENCE_END.search(text, end - 1, start + _LONGEST)
     end = max(end, min(start + _LONGEST, len(text))) if stop is None else stop.start() if stop[0] in {"\n", "|"} else stop.end()
-    own = Counter(_WORD.findall(text, start, end))
-    topic = [word for word in own if len(word) > 3 and word not in common()]
-    if topic and not any(counts[form] > own[form] for word in topic for form in (word, f"{word}s", word.removesuffix("s"))):
+    topic = {word.removesuffix("s") for word in _WORD.findall(text, start, end) if len(word) > 3 and word not in common()}
+    if topic and not any(text.find(word, 0, start) >= 0 or text.find(word, end) >= 0 for word in topic):
         weight = 1 - (1 - weight) * (1 - _FOREIGN)
     before, after = text[max(0, start - 2) : start].rstrip(" ")[-1:], text[end : end + 2].lstrip(" ")[:1]
     if before in {"", "\n"} and after in {"", "\n"}:
         weight = 1 - (1 - weight) * (1 - _ALONE)
-    return weight, end
+    return weight, start, end
 
 
 def _decoded(text: str, role: str, depth: int) -> Iterator[Hit]:
     """Yield a hit for every payload that holds an attack; it is worth more than the same in the open."""
     for payload in payloads(text):
-        _, inside = _hits(payload.text, role, depth - 1)
-        if inside:
+        *_, inside = _hits(payload.text, role, depth - 1)
+        if combined(inside) >= _HINT:
             evidence = 1 - (1 - combined(inside)) * (1 - _ENCODED)
             reason = f"says in {payload.coding}: {max(inside, key=lambda hit: hit.evidence).reason}"
-            yield Hit(f"encoded.{payload.coding}", "encoded", evidence, payload.start, payload.end, reason, True)
+            yield Hit(f"encoded.{payload.coding}", "encoded", evidence, payload.start, payload.end, reason)
 
 
 def combined(found: list[Hit]) -> float:
@@ -149,11 +151,11 @@ class InjectionGuard(RuleGuard):
 
     def check(self, text: str, role: str = "user") -> list[Finding]:
         """Return everything that is suspicious in `text`, where it amounts to `threshold`; otherwise nothing."""
-        plain, found = _hits(text, role, DEPTH)
-        if combined(found) < self.threshold:
+        read = _hits(text, role, DEPTH)
+        if combined(read[-1]) < self.threshold:
             return []
-        return [Finding(hit.kind, hit.rule, hit.start, hit.end, hit.reason) for hit in _placed(plain, found)]
+        return [Finding(hit.kind, hit.rule, hit.start, hit.end, hit.reason) for hit in _placed(*read)]
 
     def score(self, text: str, role: str = "user") -> float:
         """Return how much speaks for an attack in `text`: 0 (nothing) to 1; see the module."""
-        return combined(_hits(text, role, DEPTH)[1])
+        return combined(_hits(text, role, DEPTH)[-1])

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
-from llmlab.pipeline.guardrails.concepts import Lexicon, spans
+from llmlab.pipeline.guardrails.concepts import Lexicon, Line
 from llmlab.pipeline.guardrails.normalise import letters
 
 
@@ -51,7 +51,7 @@ class Match(NamedTuple):
 
     rule: Rule
     start: int
-    """Offset in the normalized text, or in the source for a rule that reads that."""
+    """Offset in what the rule reads: signs, the normalized text, or the source."""
     end: int
     foreign: bool
     """Whether there is a word of another language than English in it."""
@@ -116,56 +116,69 @@ class _Index(NamedTuple):
     """Which needs a sign meets, as bits."""
     firsts: dict[str, list[tuple[int, int]]]
     """The needs and the number of every rule whose match may start with that sign."""
-    text: tuple[int, ...]
-    """The rules that read the text."""
+    needs: dict[str, list[int]]
+    """The rules that read the text where that string is in it."""
     source: tuple[int, ...]
 
 
 @cache
 def _index(role: str) -> _Index:
-    index = _Index({}, {}, *(tuple(n for n, r in enumerate(rules()) if r.evidence(role) and not r.first and r.source is source) for source in (False, True)))
+    index = _Index({}, {}, {}, tuple(number for number, rule in enumerate(rules()) if rule.source))
     numbers: dict[frozenset[str], int] = {}
     for number, rule in enumerate(rules()):
-        if rule.first and rule.evidence(role):
-            bits = sum({1 << numbers.setdefault(need, len(numbers)) for need in rule.needs})
-            for sign in rule.first:
-                index.firsts.setdefault(sign, []).append((bits, number))
+        if rule.source or not rule.evidence(role):
+            continue
+        if not rule.first:
+            for need in sorted(rule.needs[0]):
+                index.needs.setdefault(need, []).append(number)
+            continue
+        bits = sum({1 << numbers.setdefault(need, len(numbers)) for need in rule.needs})
+        for sign in sorted(rule.first):
+            index.firsts.setdefault(sign, []).append((bits, number))
     for need, bit in numbers.items():
         for sign in need:
             index.bits[sign] = index.bits.get(sign, 0) | 1 << bit
     return index
 
 
-def matches(plain: str, source: str | None, role: str) -> Iterator[Match]:
+def line_of(plain: str) -> Line:
+    """Return the signs of a normalized text, for `matches`."""
+    return _lexicon().line(plain)
+
+
+def matches(line: Line, source: str | None, role: str) -> Iterator[Match]:
     """Yield where the rules for texts of that role fire.
 
     Args:
-        plain: The normalized text.
+        line: The normalized text.
         source: The text as it was sent, or None where it hides nothing.
         role: "user" or "document".
     """
-    yield from _over_signs(plain, _index(role))
-    for text, numbers in ((plain, _index(role).text), (source, _index(role).source)):
-        for rule in [rules()[number] for number in numbers] if text else ():
-            if rule.source or any(need in text for need in rule.needs[0]):
-                for match in rule.pattern.finditer(text):
-                    yield Match(rule, *match.span(), False)
+    index = _index(role)
+    yield from _over_signs(line.signs, index)
+    awake = {number for need, some in index.needs.items() if need in line.text for number in some}
+    for text, numbers in ((line.text, sorted(awake)), (source, index.source)):
+        for number in numbers if text else ():
+            for match in rules()[number].pattern.finditer(text or ""):
+                yield Match(rules()[number], *match.span(), False)
 
 
-def _over_signs(plain: str, index: _Index) -> Iterator[Match]:
-    line, met = _lexicon().line(plain), 0
-    there = [sign for sign in set(line) if sign in index.bits]
+def _over_signs(line: str, index: _Index) -> Iterator[Match]:
+    there, met = [sign for sign in set(line) if sign in index.bits], 0
     for sign in there:
         met |= index.bits[sign]
-    awake = {sign: some for sign in there if (some := [number for bits, number in index.firsts.get(sign, ()) if bits & met == bits])}
+    awake = {
+        sign: some
+        for sign in there
+        if sign in index.firsts and (some := [number for bits, number in index.firsts[sign] if bits & met == bits])
+    }
     ends: dict[int, int] = {}
-    places = list[tuple[int, int]]()
     for at, sign in enumerate(line):
-        for number in awake.get(sign, ()):
-            rule = rules()[number]
-            if at >= ends.get(number, 0) and (match := rule.pattern.match(line, at)):
-                words = match[0].rstrip("\n")
-                foreign = not _foreign().isdisjoint(words)
-                if foreign or rule.kind != "multilingual":
-                    places, ends[number] = places or spans(plain), match.end()
-                    yield Match(rule, places[at][0], places[at + len(words) - 1][1], foreign)
+        if sign in awake:
+            for number in awake[sign]:
+                rule = rules()[number]
+                if at >= ends.get(number, 0) and (match := rule.pattern.match(line, at)):
+                    foreign = not _foreign().isdisjoint(match[0])
+                    if foreign or rule.kind != "multilingual":
+                        ends[number] = match.end()
+                        yield Match(rule, at, at + len(match[0].rstrip("\n")), foreign)
