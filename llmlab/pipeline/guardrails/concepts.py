@@ -19,19 +19,23 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.guardrails.normalise import letters
 
 _TOKEN = re.compile(r"\w+(?:'\w+)?|[^\w\s]|\n")
+_LINE_END = re.compile("\n")
 _INNER = re.compile(r"\.(?<=\w.)(?=\w)")
 _PLAIN, _NUMBER, _NAME, _DOT = "w", "0", "_", "\u00b7"
 _FIRST, _LAST = 0xE000, 0xF8FF
 _WORDS = f"{_PLAIN}{_NUMBER}{_NAME}{chr(_FIRST)}-{chr(_LAST)}"
 _BREAKS = ".!?;"
+_NEAR = 300
+"""Words."""
 _MOST, _LONG = 20_000, 40
-"""Words that are kept, and from which length on (in characters) one is not kept, or looked at to its end."""
+"""Words that are kept, and from which length on (in characters) one is not kept."""
 _PIECE = re.compile(r"\s*(?:<(?P<concept>[^<>=!]+)>|\{(?P<gap>\d+)\}|~(?P<far>\d+)|(?P<word>[\w']+)|(?P<form>\((?:\?<?[!=])?|[)|?]|\^[.^]?)|(?P<sign>\S))")
 
 
@@ -56,17 +60,19 @@ class Phrase(NamedTuple):
 
 
 class _Known(dict[str, str]):
-    """The signs of words that were met before."""
+    """The signs of what was met before."""
 
-    def __init__(self, sign: Callable[[str], str]) -> None:
-        self._sign = sign
+    def __init__(self, read: Callable[[str], str]) -> None:
+        self._read = read
 
-    def __missing__(self, token: str) -> str:
-        sign = self._sign(token)
-        # No text can fill the memory.
-        if len(self) < _MOST and len(token) < _LONG:
-            self[token] = sign
-        return sign
+    def __missing__(self, piece: str) -> str:
+        signs = self._read(piece)
+        if len(piece) < _LONG:
+            # No text can fill the memory.
+            if len(self) >= _MOST:
+                self.clear()
+            self[piece] = signs
+        return signs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +86,21 @@ class Line:
 
     @cached_property
     def _spans(self) -> list[tuple[int, int]]:
-        return [token.span() for token in _TOKEN.finditer(self.text)]
+        return []
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        return [0, *(end.end() for end in _LINE_END.finditer(self.text))]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the offsets in the text of `signs[start:end]`, which is not empty."""
+        if not self._spans and (first := self.signs.rfind("\n", 0, start) + 1) + _NEAR > end:
+            # A few words of a line are found sooner than all of the text.
+            offset = self._lines[self.signs.count("\n", 0, first)]
+            some = [token.span() for token in islice(_TOKEN.finditer(self.text, offset), start - first, end - first)]
+            return some[0][0], some[-1][1]
+        if not self._spans:
+            self._spans.extend(token.span() for token in _TOKEN.finditer(self.text))
         return self._spans[start][0], self._spans[end - 1][1]
 
 
@@ -113,7 +130,9 @@ class Lexicon:
         for names, sign in signs.items():
             for name in names:
                 self._concepts[name] = self._concepts.get(name, frozenset()) | {sign}
-        self._known = _Known(self._sign)
+        stars = sorted(word[:-1] for word in entries if word.endswith("*"))
+        self._stars = {start[:3]: [one for one in stars[::-1] if one.startswith(start[:3])] for start in stars}
+        self._known = _Known(self._read)
 
     def of(self, names: str) -> frozenset[str]:
         """Return the signs of the words that have one of the concepts, separated by bars."""
@@ -121,19 +140,26 @@ class Lexicon:
 
     def line(self, text: str) -> Line:
         """Return the signs of a normalized text."""
-        return Line(text=text, signs="".join(map(self._known.__getitem__, _TOKEN.findall(_INNER.sub(_DOT, text)))))
+        return Line(text=text, signs="".join(map(self._known.__getitem__, text.replace("\n", " \n ").split(" "))))
+
+    def _read(self, piece: str) -> str:
+        """Return the signs of what stands between spaces."""
+        if piece.isalnum():
+            return self._sign(piece)
+        # A dot inside a word, as in an address, is no end.
+        return "".join(map(self._sign, _TOKEN.findall(_INNER.sub(_DOT, piece))))
 
     def _sign(self, token: str) -> str:
         char = token[0]
         if not (char.isalnum() or char == "_"):
-            return "?" if "?" in token else char
+            return char
         if sign := self._signs.get(token):
             return sign
         if token.endswith("'s"):
             return self._sign(token[:-2])
-        for end in range(min(len(token), _LONG), 2, -1):
-            if sign := self._signs.get(f"{token[:end]}*"):
-                return sign
+        for start in self._stars.get(token[:3], ()):
+            if token.startswith(start):
+                return self._signs[f"{start}*"]
         return _NAME if "_" in token[1:] else _NUMBER if char.isdigit() else _PLAIN
 
     def compiled(self, phrase: str) -> Phrase:

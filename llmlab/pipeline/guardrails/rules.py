@@ -6,12 +6,15 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, NamedTuple
 
 from llmlab.pipeline.guardrails.concepts import Lexicon, Line
 from llmlab.pipeline.guardrails.normalise import letters
+
+_MARKS = "<[{(#=*_|/\":"
+"""Signs that few texts have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,35 +113,45 @@ def _rule(*, id: str, says: str = "", pattern: str = "", needs: tuple[str, ...] 
 
 
 class _Index(NamedTuple):
-    """The rules that have a weight for texts of a role."""
+    """The rules that have a weight for texts of a role; sets of needs and of rules are the bits of a number."""
 
-    bits: dict[str, int]
-    """Which needs a sign meets, as bits."""
-    firsts: dict[str, list[tuple[int, int]]]
-    """The needs and the number of every rule whose match may start with that sign."""
-    needs: dict[str, list[int]]
-    """The rules that read the text where that string is in it."""
-    source: tuple[int, ...]
+    meets: dict[str, int]
+    """The needs that a sign meets."""
+    firsts: dict[str, int]
+    """The rules whose match may start with that sign."""
+    wants: list[tuple[int, int]]
+    """The needs of a rule, and the rule."""
+    strings: dict[str, list[tuple[str, int]]]
+    """By a sign: a string, and the number of the rule that reads the text where that string is in it."""
+    source: list[int]
+    """The numbers of the rules that read the source."""
 
 
 @cache
 def _index(role: str) -> _Index:
-    index = _Index({}, {}, {}, tuple(number for number, rule in enumerate(rules()) if rule.source))
-    numbers: dict[frozenset[str], int] = {}
+    index = _Index({}, {}, [], {}, [number for number, rule in enumerate(rules()) if rule.source])
+    needs: dict[frozenset[str], int] = {}
     for number, rule in enumerate(rules()):
         if rule.source or not rule.evidence(role):
             continue
-        if not rule.first:
+        if rule.first:
+            index.wants.append((sum({1 << needs.setdefault(need, len(needs)) for need in rule.needs}), 1 << number))
+            for sign in rule.first:
+                index.firsts[sign] = index.firsts.get(sign, 0) | 1 << number
+        else:
             for need in sorted(rule.needs[0]):
-                index.needs.setdefault(need, []).append(number)
-            continue
-        bits = sum({1 << numbers.setdefault(need, len(numbers)) for need in rule.needs})
-        for sign in sorted(rule.first):
-            index.firsts.setdefault(sign, []).append((bits, number))
-    for need, bit in numbers.items():
+                mark = next((char for char in need if char in _MARKS), "")
+                index.strings.setdefault(mark, []).append((need, number))
+    for need, bit in needs.items():
         for sign in need:
-            index.bits[sign] = index.bits.get(sign, 0) | 1 << bit
+            index.meets[sign] = index.meets.get(sign, 0) | 1 << bit
     return index
+
+
+@lru_cache(maxsize=4096)
+def _numbers(bits: int) -> tuple[int, ...]:
+    """Return which bits are set."""
+    return tuple(number for number in range(bits.bit_length()) if bits >> number & 1)
 
 
 def line_of(plain: str) -> Line:
@@ -154,24 +167,30 @@ def matches(line: Line, source: str | None, role: str) -> Iterator[Match]:
         source: The text as it was sent, or None where it hides nothing.
         role: "user" or "document".
     """
-    index = _index(role)
-    yield from _over_signs(line.signs, index)
-    awake = {number for need, some in index.needs.items() if need in line.text for number in some}
+    index, signs = _index(role), set(line.signs)
+    yield from _over_signs(line.signs, signs, index)
+    awake = {
+        number
+        for mark, some in index.strings.items()
+        if not mark or mark in signs
+        for need, number in some
+        if need in line.text
+    }
     for text, numbers in ((line.text, sorted(awake)), (source, index.source)):
         for number in numbers if text else ():
             for match in rules()[number].pattern.finditer(text or ""):
                 yield Match(rules()[number], *match.span(), False)
 
 
-def _over_signs(line: str, index: _Index) -> Iterator[Match]:
-    there, met = [sign for sign in set(line) if sign in index.bits], 0
-    for sign in there:
-        met |= index.bits[sign]
-    awake = {
-        sign: some
-        for sign in there
-        if sign in index.firsts and (some := [number for bits, number in index.firsts[sign] if bits & met == bits])
-    }
+def _over_signs(line: str, signs: set[str], index: _Index) -> Iterator[Match]:
+    met = 0
+    for sign in signs:
+        met |= index.meets.get(sign, 0)
+    woken = 0
+    for wants, bit in index.wants:
+        if wants & met == wants:
+            woken |= bit
+    awake = {sign: _numbers(some) for sign in signs if (some := index.firsts.get(sign, 0) & woken)}
     ends: dict[int, int] = {}
     for at, sign in enumerate(line):
         if sign in awake:
