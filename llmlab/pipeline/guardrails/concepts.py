@@ -6,7 +6,8 @@ repeats without a bound, so that the work is linear in the length of the text.
 
 A phrase is a line of words and
 
-    <a>, <a|b>   a word of one of these concepts; <any> is any word, <name> one with an underscore in it
+    <a>, <a|b>   a word of one of these concepts; <any> is any word, <name> one with an underscore in it,
+                 <?> and <bar> are these marks; other marks stand for themselves
     {4}          up to four words of the same sentence
     ~4           up to four words, of others too
     ^, ^., ^^    where a clause begins, or a sentence, or a line
@@ -28,15 +29,16 @@ from llmlab.pipeline.guardrails.normalise import letters
 _TOKEN = re.compile(r"\w+(?:'\w+)?|[^\w\s]|\n")
 _LINE_END = re.compile("\n")
 _INNER = re.compile(r"\.(?<=\w.)(?=\w)")
-_PLAIN, _NUMBER, _NAME, _DOT = "w", "0", "_", "\u00b7"
+_PLAIN, _NUMBER, _NAME, _LONG, DOT = "w", "0", "_", "l", "\u00b7"
 _FIRST, _LAST = 0xE000, 0xF8FF
-_WORDS = f"{_PLAIN}{_NUMBER}{_NAME}{chr(_FIRST)}-{chr(_LAST)}"
+_WORDS = f"{_PLAIN}{_NUMBER}{_NAME}{_LONG}{chr(_FIRST)}-{chr(_LAST)}"
 _BREAKS = ".!?;"
 _NEAR = 300
 """Words."""
-_MOST, _LONG = 20_000, 40
+_MOST, _KEPT = 20_000, 40
 """Words that are kept, and from which length on (in characters) one is not kept."""
-_PIECE = re.compile(r"\s*(?:<(?P<concept>[^<>=!]+)>|\{(?P<gap>\d+)\}|~(?P<far>\d+)|(?P<word>[\w']+)|(?P<form>\((?:\?<?[!=])?|[)|?]|\^[.^]?)|(?P<sign>\S))")
+_STRANGE = re.compile(rf"[{_LONG}%\\]|&#|(?:{_NUMBER}[{_PLAIN}:,]{{0,2}}){{5}}")
+_PIECE = re.compile(r"\s*(?:<(?P<concept>[\w?|]+)>|\{(?P<gap>\d+)\}|~(?P<far>\d+)|(?P<word>\w[\w']*)|(?P<form>\((?:\?<?[!=])?|[)|?]|\^[.^]?)|(?P<sign>\S))")
 
 
 class Part(NamedTuple):
@@ -67,7 +69,7 @@ class _Known(dict[str, str]):
 
     def __missing__(self, piece: str) -> str:
         signs = self._read(piece)
-        if len(piece) < _LONG:
+        if len(piece) < _KEPT:
             # No text can fill the memory.
             if len(self) >= _MOST:
                 self.clear()
@@ -92,6 +94,11 @@ class Line:
     def _lines(self) -> list[int]:
         return [0, *(end.end() for end in _LINE_END.finditer(self.text))]
 
+    @cached_property
+    def strange(self) -> bool:
+        """Whether there may be something in another coding."""
+        return bool(_STRANGE.search(self.signs))
+
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the offsets in the text of `signs[start:end]`, which is not empty."""
         if not self._spans and (first := self.signs.rfind("\n", 0, start) + 1) + _NEAR > end:
@@ -108,7 +115,8 @@ class Lexicon:
     """What words mean to rules.
 
     Args:
-        concepts: The words of each concept; one with a star at its end stands for all that begin like it. The longest entry counts.
+        concepts: The words of each concept; one with a star at its end stands for all that begin like it. The longest entry counts. "strange"
+            has the words that give another coding away.
         phrases: The phrases that will be compiled: words in them are concepts of their own.
     """
 
@@ -126,10 +134,11 @@ class Lexicon:
         sets = sorted({tuple(sorted(names)) for names in entries.values()})
         signs = {names: chr(_FIRST + number) for number, names in enumerate(sets)}
         self._signs = {word: signs[tuple(sorted(names))] for word, names in entries.items()}
-        self._concepts: dict[str, frozenset[str]] = {"name": frozenset(_NAME), "?": frozenset("?")}
+        self._concepts: dict[str, frozenset[str]] = {"name": frozenset(_NAME), "?": frozenset("?"), "bar": frozenset("|")}
         for names, sign in signs.items():
             for name in names:
                 self._concepts[name] = self._concepts.get(name, frozenset()) | {sign}
+        self._signs.update(dict.fromkeys(letters(concepts["strange"]).split(), _LONG))
         stars = sorted(word[:-1] for word in entries if word.endswith("*"))
         self._stars = {start[:3]: [one for one in stars[::-1] if one.startswith(start[:3])] for start in stars}
         self._known = _Known(self._read)
@@ -146,8 +155,10 @@ class Lexicon:
         """Return the signs of what stands between spaces."""
         if piece.isalnum():
             return self._sign(piece)
+        if piece[:-1].isalnum() and piece[-1] in ",.?!:;":
+            return self._known[piece[:-1]] + piece[-1]
         # A dot inside a word, as in an address, is no end.
-        return "".join(map(self._sign, _TOKEN.findall(_INNER.sub(_DOT, piece))))
+        return "".join(map(self._sign, _TOKEN.findall(_INNER.sub(DOT, piece))))
 
     def _sign(self, token: str) -> str:
         char = token[0]
@@ -160,7 +171,11 @@ class Lexicon:
         for start in self._stars.get(token[:3], ()):
             if token.startswith(start):
                 return self._signs[f"{start}*"]
-        return _NAME if "_" in token[1:] else _NUMBER if char.isdigit() else _PLAIN
+        if "_" in token[1:]:
+            return _NAME
+        if len(token) >= (16 if token.isalpha() else 12) and token.isascii():
+            return _LONG
+        return _NUMBER if char.isdigit() else _PLAIN
 
     def compiled(self, phrase: str) -> Phrase:
         """Return the phrase over signs.
@@ -209,7 +224,7 @@ class Lexicon:
             return Part(f"[^\0]{{0,{far}}}?", frozenset(), (), True)
         form = piece["form"]
         if form == "^":
-            return Part(f"(?:(?<![{_WORDS}{_DOT}/])|(?<=[{_class(self.of('lead'))}]))", frozenset(), (), True)
+            return Part(f"(?:(?<![{_WORDS}{DOT}/])|(?<=[{_class(self.of('lead'))}]))", frozenset(), (), True)
         if form == "^.":
             return Part("(?<![^.!?:;\n\"'(*>|-])", frozenset(), (), True)
         if form == "^^":

@@ -80,7 +80,7 @@ def _hits(text: str, role: str, depth: int) -> tuple[Normalised, Line, list[Hit]
             evidence, start, end = _in_context(evidence, plain.text, *line.span(start, end))
             within = "plain"
         found.append(Hit(rule.id, "multilingual" if foreign else rule.kind, evidence, start, end, rule.reason, within))
-    if depth:
+    if depth and line.strange:
         found += _decoded(text, role, depth)
     return plain, line, found
 

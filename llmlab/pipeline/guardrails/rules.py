@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, NamedTuple
 
-from llmlab.pipeline.guardrails.concepts import Lexicon, Line
+from llmlab.pipeline.guardrails.concepts import DOT, Lexicon, Line
 from llmlab.pipeline.guardrails.normalise import letters
 
-_MARKS = "<[{(#=*_|/\":"
-"""Signs that few texts have."""
+_MARKS = "<[{(])#=*_|/\"':.-"
+"""What every string that a rule needs has one of, or else a character that is not ASCII."""
+_BEYOND = "beyond ASCII"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +126,13 @@ class _Index(NamedTuple):
     """By a sign: a string, and the number of the rule that reads the text where that string is in it."""
     source: list[int]
     """The numbers of the rules that read the source."""
+    match: list[Callable[[str, int], re.Match[str] | None]]
+    """By the number of a rule."""
 
 
 @cache
 def _index(role: str) -> _Index:
-    index = _Index({}, {}, [], {}, [number for number, rule in enumerate(rules()) if rule.source])
+    index = _Index({}, {}, [], {}, [number for number, rule in enumerate(rules()) if rule.source], [rule.pattern.match for rule in rules()])
     needs: dict[frozenset[str], int] = {}
     for number, rule in enumerate(rules()):
         if rule.source or not rule.evidence(role):
@@ -140,7 +143,7 @@ def _index(role: str) -> _Index:
                 index.firsts[sign] = index.firsts.get(sign, 0) | 1 << number
         else:
             for need in sorted(rule.needs[0]):
-                mark = next((char for char in need if char in _MARKS), "")
+                mark = next((DOT if char == "." else char for char in need if char in _MARKS), _BEYOND)
                 index.strings.setdefault(mark, []).append((need, number))
     for need, bit in needs.items():
         for sign in need:
@@ -169,13 +172,10 @@ def matches(line: Line, source: str | None, role: str) -> Iterator[Match]:
     """
     index, signs = _index(role), set(line.signs)
     yield from _over_signs(line.signs, signs, index)
-    awake = {
-        number
-        for mark, some in index.strings.items()
-        if not mark or mark in signs
-        for need, number in some
-        if need in line.text
-    }
+    awake = set[int]()
+    for mark in index.strings:
+        if mark in signs or (mark == _BEYOND and not line.text.isascii()):
+            awake.update(number for need, number in index.strings[mark] if need in line.text)
     for text, numbers in ((line.text, sorted(awake)), (source, index.source)):
         for number in numbers if text else ():
             for match in rules()[number].pattern.finditer(text or ""):
@@ -195,9 +195,8 @@ def _over_signs(line: str, signs: set[str], index: _Index) -> Iterator[Match]:
     for at, sign in enumerate(line):
         if sign in awake:
             for number in awake[sign]:
-                rule = rules()[number]
-                if at >= ends.get(number, 0) and (match := rule.pattern.match(line, at)):
-                    foreign = not _foreign().isdisjoint(match[0])
+                if (match := index.match[number](line, at)) and at >= ends.get(number, 0):
+                    rule, foreign = rules()[number], not _foreign().isdisjoint(match[0])
                     if foreign or rule.kind != "multilingual":
                         ends[number] = match.end()
                         yield Match(rule, at, at + len(match[0].rstrip("\n")), foreign)
