@@ -38,7 +38,9 @@ _NEAR = 300
 _MOST, _KEPT = 20_000, 40
 """Words that are kept, and from which length on (in characters) one is not kept."""
 _STRANGE = re.compile(rf"[{_LONG}%\\]|&#|(?:{_NUMBER}[{_PLAIN}:,]{{0,2}}){{5}}")
-_PIECE = re.compile(r"\s*(?:<(?P<concept>[\w?|]+)>|\{(?P<gap>\d+)\}|~(?P<far>\d+)|(?P<word>\w[\w']*)|(?P<form>\((?:\?<?[!=])?|[)|?]|\^[.^]?)|(?P<sign>\S))")
+_PIECE = re.compile(
+    r"\s*(?:<(?P<concept>[\w?|]+)>|\{(?P<gap>\d+)\}|~(?P<far>\d+)|(?P<word>\w[\w']*)|(?P<form>\((?:\?<?[!=])?|[)|?]|\^[.^]?)|(?P<sign>\S))"
+)
 
 
 class Part(NamedTuple):
@@ -115,8 +117,8 @@ class Lexicon:
     """What words mean to rules.
 
     Args:
-        concepts: The words of each concept; one with a star at its end stands for all that begin like it. The longest entry counts. "strange"
-            has the words that give another coding away.
+        concepts: The words of each concept; one with a star at its end stands for all that begin like it. The longest entry counts.
+            "strange" has the words that give another coding away.
         phrases: The phrases that will be compiled: words in them are concepts of their own.
     """
 
@@ -185,8 +187,8 @@ class Lexicon:
         """
         pieces = [piece.groupdict() for piece in _PIECE.finditer(phrase)][::-1]
         part = self._either(pieces)
-        if pieces or part.empty or not part.first:
-            raise BadInput(f"a phrase starts with a word or a concept and closes what it opens, not {phrase!r}")
+        if pieces or part.empty or phrase.lstrip()[0] in "{~":
+            raise BadInput(f"a phrase starts with a word or a concept, and closes and opens the same, not {phrase!r}")
         return Phrase(re.compile(part.regex), part.first, part.needs)
 
     def _either(self, pieces: list[dict[str, str]]) -> Part:
@@ -231,6 +233,8 @@ class Lexicon:
             return Part("(?<![^\n#*\\[<>=(-])", frozenset(), (), True)
         if form:
             part = self._either(pieces)
+            if not pieces:
+                raise BadInput(f"a phrase closes what it opens, not only {form!r}")
             pieces.pop()
             if form == "(":
                 return part._replace(regex=f"(?:{part.regex})")

@@ -145,8 +145,8 @@ def _index(role: str) -> _Index:
             for need in sorted(rule.needs[0]):
                 mark = next((DOT if char == "." else char for char in need if char in _MARKS), _BEYOND)
                 index.strings.setdefault(mark, []).append((need, number))
-    for need, bit in needs.items():
-        for sign in need:
+    for met, bit in needs.items():
+        for sign in met:
             index.meets[sign] = index.meets.get(sign, 0) | 1 << bit
     return index
 
