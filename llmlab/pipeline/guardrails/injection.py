@@ -101,7 +101,7 @@ def _in_context(weight: float, text: str, start: int, end: int) -> tuple[float, 
     stop = _SENTENCE_END.search(text, end - 1, start + _LONGEST)
     end = max(end, min(start + _LONGEST, len(text))) if stop is None else stop.start() if stop[0] in {"\n", "|"} else stop.end()
     topic = {word.removesuffix("s") for word in _WORD.findall(text, start, end) if len(word) > 3 and word not in common()}
-    if topic and not any(text.find(word, 0, start) >= 0 or text.find(word, end) >= 0 for word in topic):
+    if len(topic) > 1 and not any(text.find(word, 0, start) >= 0 or text.find(word, end) >= 0 for word in topic):
         weight = 1 - (1 - weight) * (1 - _FOREIGN)
     before, after = text[max(0, start - 2) : start].rstrip(" ")[-1:], text[end : end + 2].lstrip(" ")[:1]
     if before in {"", "\n"} and after in {"", "\n"}:

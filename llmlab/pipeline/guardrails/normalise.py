@@ -47,6 +47,8 @@ _ALIKE = str.maketrans("авекмнорстухіјѕԁԛԝһӏгпьαβεηι
 
 _LEET_HINT = re.compile("[013457$][a-z]")
 _LEET = re.compile(r"(?<![\w$])[a-z]{0,12}[013457$][a-z][a-z0-9$]{2,24}(?![\w$])")
+_LEET_WORD = re.compile(r"(?<![\w$])(?=[0-9$]{0,4}[a-z])[a-z0-9$]{2,24}(?![\w$])")
+_LEET_MANY = 3
 _LEET_LETTERS = str.maketrans("013457$", "oieasts")
 
 _SPACED = re.compile(r"(?<![a-z0-9])[a-z]([ \n.\-_*|/,+~·•])[a-z](?:\1[a-z])+(?![a-z0-9])")
@@ -104,7 +106,15 @@ def fold(text: str) -> str:
     text = letters(text)
     if not text.isascii() and _ALIEN.search(text):
         text = _alike(text)
-    return _LEET.sub(lambda match: match[0].translate(_LEET_LETTERS), text) if _LEET_HINT.search(text) else text
+    if not _LEET_HINT.search(text):
+        return text
+    text, times = _LEET.subn(_unleet, text)
+    # Who writes some words so writes all of them so.
+    return _LEET_WORD.sub(_unleet, text) if times >= _LEET_MANY else text
+
+
+def _unleet(match: re.Match[str]) -> str:
+    return match[0].translate(_LEET_LETTERS)
 
 
 def _alike(text: str) -> str:
