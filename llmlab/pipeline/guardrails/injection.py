@@ -48,6 +48,8 @@ _HINT = 0.25
 
 _WORD = re.compile("[a-z]{2,}")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[\n|]|$")
+_LOOKS = 64
+"""Tasks of a document that are compared with the rest of it: each takes a look through all of the text."""
 _LONGEST = 400
 """Where a sentence ends that does not end (in characters)."""
 
@@ -73,10 +75,11 @@ def hits(text: str, role: str = "user", *, depth: int = DEPTH) -> list[Hit]:
 def _hits(text: str, role: str, depth: int) -> tuple[Normalised, Line, list[Hit]]:
     """Return the hits, with offsets in what their rules read."""
     plain = normalise(text)
-    line, found = line_of(plain.text), []
+    line, found, looked = line_of(plain.text), [], 0
     for rule, start, end, foreign in matches(line, text if plain.hides else None, role):
         evidence, within = rule.evidence(role), "signs" if rule.first else "sent" if rule.source else "plain"
-        if rule.sentence and role == "document":
+        if rule.sentence and role == "document" and looked < _LOOKS:
+            looked += 1
             evidence, start, end = _in_context(evidence, plain.text, *line.span(start, end))
             within = "plain"
         found.append(Hit(rule.id, "multilingual" if foreign else rule.kind, evidence, start, end, rule.reason, within))
