@@ -17,6 +17,7 @@ A phrase is a line of words and
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,8 +94,9 @@ class Line:
         return []
 
     @cached_property
-    def _lines(self) -> list[int]:
-        return [0, *(end.end() for end in _LINE_END.finditer(self.text))]
+    def _lines(self) -> tuple[list[int], list[int]]:
+        """Where lines start, in signs and in the text."""
+        return [0, *(end.end() for end in _LINE_END.finditer(self.signs))], [0, *(end.end() for end in _LINE_END.finditer(self.text))]
 
     @cached_property
     def strange(self) -> bool:
@@ -103,9 +105,10 @@ class Line:
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the offsets in the text of `signs[start:end]`, which is not empty."""
-        if not self._spans and (first := self.signs.rfind("\n", 0, start) + 1) + _NEAR > end:
+        number = bisect_right(self._lines[0], start) - 1
+        first, offset = self._lines[0][number], self._lines[1][number]
+        if not self._spans and end - first < _NEAR:
             # A few words of a line are found sooner than all of the text.
-            offset = self._lines[self.signs.count("\n", 0, first)]
             some = [token.span() for token in islice(_TOKEN.finditer(self.text, offset), start - first, end - first)]
             return some[0][0], some[-1][1]
         if not self._spans:
