@@ -7,7 +7,7 @@ repeats without a bound, so that the work is linear in the length of the text.
 A phrase is a line of words and
 
     <a>, <a|b>   a word of one of these concepts; <any> is any word, <name> one with an underscore in it,
-                 <?> and <bar> are these marks; other marks stand for themselves
+                 <?>, <bar> and <paren> are these marks; other marks stand for themselves
     {4}          up to four words of the same sentence
     ~4           up to four words, of others too
     ^, ^., ^^    where a clause begins, or a sentence, or a line
@@ -139,7 +139,12 @@ class Lexicon:
         sets = sorted({tuple(sorted(names)) for names in entries.values()})
         signs = {names: chr(_FIRST + number) for number, names in enumerate(sets)}
         self._signs = {word: signs[tuple(sorted(names))] for word, names in entries.items()}
-        self._concepts: dict[str, frozenset[str]] = {"name": frozenset(_NAME), "?": frozenset("?"), "bar": frozenset("|")}
+        self._concepts: dict[str, frozenset[str]] = {
+            "name": frozenset(_NAME),
+            "?": frozenset("?"),
+            "bar": frozenset("|"),
+            "paren": frozenset("()"),
+        }
         for names, sign in signs.items():
             for name in names:
                 self._concepts[name] = self._concepts.get(name, frozenset()) | {sign}
