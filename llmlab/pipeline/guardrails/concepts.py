@@ -121,7 +121,7 @@ class Lexicon:
 
     Args:
         concepts: The words of each concept; one with a star at its end stands for all that begin like it. The longest entry counts.
-            "strange" has the words that give another coding away.
+            "strange" has the words that give another coding away, "frequent" those that are in most texts.
         phrases: The phrases that will be compiled: words in them are concepts of their own.
     """
 
@@ -206,13 +206,17 @@ class Lexicon:
             parts.append(self._sequence(pieces))
         if len(parts) == 1:
             return parts[0]
-        rarest = [min(part.needs, key=len, default=frozenset[str]()) for part in parts]
+        rarest = [min(part.needs, key=self._frequent, default=frozenset[str]()) for part in parts]
         return Part(
             f"(?:{'|'.join(part.regex for part in parts)})",
             frozenset().union(*(part.first for part in parts)),
             (frozenset().union(*rarest),) if all(rarest) else (),
             any(part.empty for part in parts),
         )
+
+    def _frequent(self, signs: frozenset[str]) -> tuple[int, int]:
+        """Return a low number for signs that few texts have."""
+        return len(signs & self.of("frequent")), len(signs)
 
     def _sequence(self, pieces: list[dict[str, str]]) -> Part:
         regex, first, needs, empty = "", frozenset[str](), list[frozenset[str]](), True

@@ -12,7 +12,7 @@ WORDS = {
     "earlier": "previous vorherig*",
     "rules": "rules anweisung*",
     "lead": "please",
-    "strange": "vtaber",
+    "strange": "vtaber", "frequent": "it",
 }
 PHRASES = (
     "<drop> {2} <earlier> <rules>",
