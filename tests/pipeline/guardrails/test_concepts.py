@@ -12,7 +12,8 @@ WORDS = {
     "earlier": "previous vorherig*",
     "rules": "rules anweisung*",
     "lead": "please",
-    "strange": "vtaber", "frequent": "it",
+    "strange": "vtaber",
+    "frequent": "it",
 }
 PHRASES = (
     "<drop> {2} <earlier> <rules>",
