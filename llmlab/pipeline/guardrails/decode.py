@@ -55,30 +55,28 @@ def _escapes(match: re.Match[str]) -> str:
 
 class _Coding(NamedTuple):
     name: str
-    signs: tuple[str, ...]
-    """Where none of these stands, the pattern is not tried."""
+    signs: str
+    """The pattern is only tried where at least `least` of these characters are."""
+    least: int
     pattern: re.Pattern[str]
     read: Callable[[re.Match[str]], str]
 
 
-# Letters of ASCII are bytes from 20 to 7f, and so the signs can be rare, and a payload in hex starts with a digit.
+# Letters of ASCII are bytes from 20 to 7f, and so a payload in hex starts with a digit and is full of them.
 _CODINGS = (
-    _Coding("binary", ("0010", "0100", "0101", "0110", "0111"), re.compile(r"(?<![01])[01]{8}(?:\s?[01]{8}){5,}(?![01])"), _binary),
+    _Coding("binary", "01", 48, re.compile(r"(?<![01])[01]{8}(?:\s?[01]{8}){5,}(?![01])"), _binary),
     _Coding(
         "hex",
-        tuple("234567"),
+        "234567",
+        9,
         re.compile(r"[2-7](?<![0-9a-fA-F].)[0-9a-fA-F](?:[\s:,]{0,2}(?:0x|\\x)?[0-9a-fA-F]{2}){9,}(?![0-9a-fA-F])"),
         _hex,
     ),
-    _Coding("base64", ("",), re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"), _base64),
-    _Coding("escapes", ("\\u", "&#x"), re.compile(r"(?:(?:\\u|&#x)[0-9a-fA-F]{2,4};?){6,}"), _escapes),
-    _Coding(
-        "percent",
-        ("%2", "%3", "%4", "%5", "%6", "%7"),
-        re.compile(r"(?<![\w%.~+-])(?:[\w.~+-]{0,24}%[0-9a-fA-F]{2}){3,}[\w.~+-]{0,24}"),
-        _percent,
-    ),
+    _Coding("base64", "", 0, re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,})*={0,2}"), _base64),
+    _Coding("escapes", "\\&", 6, re.compile(r"(?:(?:\\u|&#x)[0-9a-fA-F]{2,4};?){6,}"), _escapes),
+    _Coding("percent", "%", 3, re.compile(r"(?<![\w%.~+-])(?:[\w.~+-]{0,24}%[0-9a-fA-F]{2}){3,}[\w.~+-]{0,24}"), _percent),
 )
+_UNBROKEN = re.compile("[A-Za-z0-9+/_-]{16}")
 
 _LINES: tuple[tuple[str, tuple[str, ...], Callable[[str], str]], ...] = (
     ("rot13", ("vtaber", "qvfertneq", "sbetrg", "cerivbhf", "vafgehpgvba", "cebzcg", "erirny"), lambda line: codecs.decode(line, "rot13")),
@@ -109,8 +107,10 @@ def payloads(text: str) -> Iterator[Payload]:
 
 
 def _payloads(text: str) -> Iterator[Payload]:
+    # A search in the whole text would take much longer.
+    unbroken = any(_UNBROKEN.search(word) for word in text.split() if len(word) >= 16)
     for coding in _CODINGS:
-        if not _any(coding.signs, text):
+        if sum(map(text.count, coding.signs)) < coding.least or (coding.name == "base64" and not unbroken):
             continue
         for match in coding.pattern.finditer(text):
             try:

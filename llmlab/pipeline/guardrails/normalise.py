@@ -2,8 +2,8 @@
 
 Two kinds of steps, so that what is found can be shown in the text as it was sent. Folding puts one character in the place of one: lower
 case, no accents, plain letters for fullwidth, mathematical and circled ones, for tag characters, for look-alikes of other alphabets, and
-for the digits of leetspeak. Squeezing takes characters away: zero-width and bidi controls, stacked marks, the gaps of s p a c e d words,
-repeated white space. All of it is linear in the length of the text.
+for the digits of leetspeak. Squeezing takes characters away: zero-width and bidi controls, stacked marks, the gaps of s p a c e d words.
+All of it is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _PLAIN = dict(
 )
 """Quotes, dashes, line separators, and letters that have no decomposition."""
 
+_BEYOND = re.compile("[^\0-\x7f]+")
 _ALIEN = re.compile("[\u0370-\u052f\u0561-\u0587]")
 _MIXED = re.compile("[a-z\u0370-\u052f\u0561-\u0587]{2,64}")
 _ALIKE = str.maketrans("авекмнорстухіјѕԁԛԝһӏгпьαβεηικνορτυχγωօսհո", "abekmhopctyxijsdqwhlrnbabenikvoptuxywouhn")
@@ -46,11 +47,12 @@ _ALIKE = str.maketrans("авекмнорстухіјѕԁԛԝһӏгпьαβεηι
 
 _LEET_HINT = re.compile("[013457$][a-z]")
 _LEET = re.compile(r"(?<![\w$])[a-z]{0,12}[013457$][a-z][a-z0-9$]{2,24}(?![\w$])")
+_LEET_WORD = re.compile(r"(?<![\w$])(?=[0-9$]{0,4}[a-z])[a-z0-9$]{2,24}(?![\w$])")
+_LEET_MANY = 3
 _LEET_LETTERS = str.maketrans("013457$", "oieasts")
 
 _SPACED = re.compile(r"(?<![a-z0-9])[a-z]([ \n.\-_*|/,+~·•])[a-z](?:\1[a-z])+(?![a-z0-9])")
 _SPACED_HINT = re.compile(r"[ \n.\-_*|/,+~·•][a-z][ \n.\-_*|/,+~·•][a-z](?![a-z])")
-_BLANK = re.compile(r"\A\s+|\s{2,}|\s\Z")
 _ZERO = re.compile(f"{_GONE}+")
 
 
@@ -89,7 +91,14 @@ _FOLD = _Fold()
 
 def letters(text: str) -> str:
     """Return `text` in lower case without accents, each alphabet for itself; of the same length, as `fold`."""
-    return text.lower() if text.isascii() else text.translate(_FOLD)
+    if text.isascii():
+        return text.lower()
+    lower = _BEYOND.sub(_folded, text).lower()
+    return lower if len(lower) == len(text) else text.translate(_FOLD)
+
+
+def _folded(match: re.Match[str]) -> str:
+    return match[0].translate(_FOLD)
 
 
 def fold(text: str) -> str:
@@ -97,7 +106,15 @@ def fold(text: str) -> str:
     text = letters(text)
     if not text.isascii() and _ALIEN.search(text):
         text = _alike(text)
-    return _LEET.sub(lambda match: match[0].translate(_LEET_LETTERS), text) if _LEET_HINT.search(text) else text
+    if not _LEET_HINT.search(text):
+        return text
+    text, times = _LEET.subn(_unleet, text)
+    # Who writes some words so writes all of them so.
+    return _LEET_WORD.sub(_unleet, text) if times >= _LEET_MANY else text
+
+
+def _unleet(match: re.Match[str]) -> str:
+    return match[0].translate(_LEET_LETTERS)
 
 
 def _alike(text: str) -> str:
@@ -114,17 +131,6 @@ def _nothing(match: re.Match[str]) -> str:
 
 def _joined(match: re.Match[str]) -> str:
     return match[0][::2]
-
-
-def _blank(match: re.Match[str]) -> str:
-    if match.start() == 0 or match.end() == len(match.string):
-        return ""
-    return "\n" if "\n" in match[0] else " "
-
-
-def _squeezed(text: str) -> str:
-    """Return `_BLANK.sub(_blank, text)`, faster."""
-    return "\n".join([line for line in [" ".join(line.split()) for line in text.split("\n")] if line])
 
 
 def _starts(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str, step: int = 1) -> tuple[list[int], list[int]]:
@@ -166,7 +172,6 @@ class Normalised:
         if _SPACED_HINT.search(text):
             maps.append(_starts(_SPACED, _joined, text, step=2))
             text = _SPACED.sub(_joined, text)
-        maps.append(_starts(_BLANK, _blank, text))
         return maps[::-1]
 
     def origin(self, offset: int) -> int:
@@ -182,13 +187,13 @@ class Normalised:
 
 
 def normalise(text: str) -> Normalised:
-    """Return `text` as rules read it: lower case, plain letters, nothing hidden, single spaces; see the module.
+    """Return `text` as rules read it: lower case, plain letters, nothing hidden; see the module.
 
     It is meant for rules, not for people: accents are lost, and "4ever" becomes "aever".
     """
     folded = fold(text)
     plain = _ZERO.sub("", folded) if _GONE in folded else folded
-    hides = plain is not folded or any(tag in text for tag in _TAG_SIGNS)
+    hides = plain is not folded or (not text.isascii() and any(tag in text for tag in _TAG_SIGNS))
     if _SPACED_HINT.search(plain):
         plain = _SPACED.sub(_joined, plain)
-    return Normalised(text=_squeezed(plain), folded=folded, hides=hides)
+    return Normalised(text=plain, folded=folded, hides=hides)

@@ -11,7 +11,7 @@ from llmlab.pipeline.guardrails.normalise import fold, letters, normalise
     ("expected", "text"),
     [
         ("ignore all", "Ignore all"),
-        ("ignore all\nrules", "  Ignore \t all \n\n rules "),
+        ("  ignore \t all \n rules ", "  Ignore \t all \n rules "),
         ("ignore", "ig\u200bno\u2060re\ufeff"),
         ("ignore", "\u202eig\u2066nore"),
         ("ignore", "i\u0301\u0302gn\u0336ore"),
@@ -21,7 +21,7 @@ from llmlab.pipeline.guardrails.normalise import fold, letters, normalise
         ("ignore", "𝐢𝒈𝗻𝕠𝚛ⓔ"),
         ("ignore", "🅸🅖🄽🇴ʀᴇ"),
         ("hidden", "".join(chr(0xE0000 + ord(char)) for char in "Hidden")),
-        ("ignore all", "i g n o r e  a l l"),
+        ("ignore  all", "i g n o r e  a l l"),
         ("ignore", "i.g.n.o.r.e"),
         ("ignore", "I-g-n-o-r-e"),
         ("ignore previous instructions", "1gn0re pr3v10us 1nstruct10ns"),
@@ -55,7 +55,7 @@ def test_what_hides_nothing_stays(text: str) -> None:
 @pytest.mark.parametrize(
     ("expected", "text", "word"),
     [
-        ("ignore   all", "Please ignore   all.", "ignore all"),
+        ("ignore   all", "Please ignore   all.", "ignore   all"),
         ("i\u200bgnore", "Please i\u200bgnore it", "ignore"),
         ("a l l", "now: a l l (all)", "all"),
         ("i.g.n.o.r.e", "\u200b\n\n  So: i.g.n.o.r.e", "ignore"),
@@ -77,7 +77,7 @@ def test_every_character_stands_for_one_of_the_original(text: str) -> None:
     plain = normalise(text)
     origins = [plain.origin(at) for at in range(len(plain.text))]
     assert sorted(set(origins)) == origins
-    assert all(fold(text)[at] == char or char in " \n" for at, char in zip(origins, plain.text, strict=True))
+    assert all(fold(text)[at] == char for at, char in zip(origins, plain.text, strict=True))
 
 
 @given(text=TEXTS)
