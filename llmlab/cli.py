@@ -313,17 +313,18 @@ def matrix(
     as_json: Json = False,
 ) -> None:
     """What the installed openai client makes of each fault: exception, attempts, silent or not."""
-    from llmlab.lab.matrix import as_csv
+    from llmlab.lab.matrix import VERSIONS, as_csv
     from llmlab.lab.matrix import matrix as measured
 
     cells = measured()
     if to is not None:
         to.write_text(as_csv(cells), encoding="utf-8")
     if as_json:
-        _print_json({**SCHEMA, "command": "matrix", "cells": [cell._asdict() for cell in cells]})
+        _print_json({**SCHEMA, "command": "matrix", "versions": VERSIONS, "cells": [cell._asdict() for cell in cells]})
     elif to is None:
         import pandas as pd
 
+        out.print(f"What {' with '.join(' '.join(version) for version in VERSIONS.items())} makes of each fault:")
         _show(pd.DataFrame(cells))
 
 

@@ -23,6 +23,7 @@ from llmlab.lab.run import App
 from llmlab.lab.runs import Row, Runs
 from llmlab.pipeline.abstain import Abstain
 from llmlab.pipeline.grounding.guard import GroundingGuard
+from llmlab.pipeline.grounding.relevance import RELEVANT
 from llmlab.pipeline.output import response_format
 from llmlab.pipeline.parsing.parse import parse
 from llmlab.pipeline.route import Route
@@ -52,7 +53,7 @@ MADE_UP_PUT_IN = {
     "made up": "one fact in 12 of 100 answers that the documents hold (assumed); all else as in the bundled model",
     "questions": "the help desk's: 96 answerable, 24 not; the stack asks 6/5, the others 1/4 of the requests",
     "right": "graded right, and word for word what the same model says when it makes nothing up; n questions, not answers",
-    "apps": f"stack: GroundingGuard(threshold={GROUNDED}) abstains, and so does who says that it doesn't know",
+    "apps": f"stack: GroundingGuard(threshold={GROUNDED}, relevant={RELEVANT}) abstains, and so does who says that it doesn't know",
 }
 _ROUTES = [Route("main", model="main", stream=False)]
 
@@ -158,7 +159,9 @@ def play_made_up(seed: int, requests: int) -> Runs:
         seed: Of the answers.
         requests: A fifth more are sent by the stack, and a quarter of these by the others, which differ in nothing.
     """
-    grounded = stack.replace(routes=_ROUTES, hedge=None, guards_out=[GroundingGuard(threshold=GROUNDED)], abstain=Abstain())
+    grounded = stack.replace(
+        routes=_ROUTES, hedge=None, guards_out=[GroundingGuard(threshold=GROUNDED, relevant=RELEVANT)], abstain=Abstain()
+    )
     apps: dict[str, App] = {"naive": naive, "careful": careful, "stack": grounded}
     sent = {"naive": requests // 4, "careful": requests // 4, "stack": 6 * requests // 5}
     models, honest = {"main": MODEL}, {"main": replace(MODEL, made_up=0.0)}

@@ -28,7 +28,7 @@ from llmlab.protocol import sse
 from llmlab.protocol.clock import simulate
 from llmlab.wire.chaos import Chaos
 from llmlab.wire.client import BASE_URL, client
-from llmlab.wire.faults import LatencySpike, SlowDecode
+from llmlab.wire.faults import FAULTS
 
 looptime: Any = import_module("looptime") if find_spec("looptime") else None
 QUESTION = "Can I still send back the machine that I bought five weeks ago if I have baked with it twice?"
@@ -136,18 +136,21 @@ def _raw(on: httpx2.AsyncBaseTransport, body: dict[str, Any]) -> Work:
     return go
 
 
+_KINDS = ("LatencySpike", "RateLimit", "ServerError", "CutStream", "ChangedNumber")
+ARMED = tuple(FAULTS[kind](name=f"{kind} {number}", probability=1e-9) for kind in _KINDS for number in range(4))
+"""Faults whose draws are made for every request and that do not fire; with probability 0 they would not even be drawn."""
+
+
 def _idle(name: str, stream: bool, parts: int, unit: str, budget: str) -> Figure:
-    """What Chaos adds to each of `parts` where no fault fires."""
+    """What Chaos adds to each of `parts` where faults are armed and none fires."""
     body = {"model": "gpt-4o", "messages": _messages(), **({"stream": True} if stream else {})}
-    calm = Chaos(_Answers(), LatencySpike(probability=0.0), SlowDecode(probability=0.0))
+    calm = Chaos(_Answers(), *ARMED)
     _, theirs, ratio = beside(_raw(calm, body), _raw(_Answers(), body), 300)
-    calm.reset()
-    return Figure(
-        name, theirs * (ratio - 1) / parts * 1e6, unit, theirs / parts * 1e6, ratio, 300 * parts, "the transport without Chaos", budget
-    )
+    against = f"the transport without Chaos and its {len(ARMED)} armed faults"
+    return Figure(name, theirs * (ratio - 1) / parts * 1e6, unit, theirs / parts * 1e6, ratio, 300 * parts, against, budget)
 
 
-MEASURES["chaos_request"] = partial(_idle, "chaos_request", False, 1, "us added a request", "<= 50 us")
+MEASURES["chaos_request"] = partial(_idle, "chaos_request", False, 1, "us added a request", "<= 50 us, with 20 faults <= 80 us")
 MEASURES["chaos_chunk"] = partial(_idle, "chaos_chunk", True, len(STREAM), "us added a chunk", "<= 4 us")
 
 

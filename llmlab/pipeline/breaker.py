@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from llmlab.errors import AttemptFailed, AttemptRefused, BadInput
 from llmlab.pipeline.clocks import check_seconds
 
+_THE_CALLERS = frozenset({"timeout_deadline", "length"})
+"""Reasons beside refusals that lie with the caller: too little time, or too few tokens for the answer."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Breaker:
@@ -37,7 +40,7 @@ class Breaker:
     def __post_init__(self) -> None:
         for name in ("failure_rate", "slow_rate"):
             share = getattr(self, name)
-            if not (name == "slow_rate" and share is None) and not (isinstance(share, int | float) and 0 < share <= 1):
+            if not (name == "slow_rate" and share is None) and not (type(share) in (int, float) and 0 < share <= 1):
                 raise BadInput(f"Breaker: {name} is a share above 0 and at most 1, not {share!r}")
         if not isinstance(self.least, int) or isinstance(self.least, bool) or self.least < 1:
             raise BadInput(f"Breaker: least is a whole number of at least 1, not {self.least!r}")
@@ -59,6 +62,12 @@ class Circuit:
     """When it became what."""
     _seen: deque[tuple[float, bool, bool]] = field(default_factory=deque)
 
+    def reset(self) -> None:
+        """Forget all of it: it is closed, and has seen nothing."""
+        self.state, self.opened_at, self.probe = "closed", 0.0, None
+        self.changes.clear()
+        self._seen.clear()
+
     def allows(self, breaker: Breaker, now: float, who: object) -> bool:
         """Whether an attempt may pass; the first after a while becomes the probe."""
         if self.state == "closed":
@@ -79,7 +88,7 @@ class Circuit:
             error: Why it failed, or None. What the caller did wrong says nothing about the route.
             first_content_seconds: How long its first content took (in seconds), or None.
         """
-        if isinstance(error, AttemptRefused) or (error is not None and error.reason == "timeout_deadline"):
+        if error is not None and (isinstance(error, AttemptRefused) or error.reason in _THE_CALLERS):
             self.drop(who)
             return
         failed = error is not None

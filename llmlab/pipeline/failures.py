@@ -6,12 +6,14 @@ connection refused, no connection in time   AttemptUnavailable    no_connection 
 reset or protocol error                     AttemptUnavailable    connection_lost
 the transport's own read timeout            AttemptTimeout        timeout_read
 429                                         AttemptLimited        rate_limit | insufficient_quota
+413, or 429 "Request too large"             AttemptRefused        request_too_large
 408, 409, 5xx                               AttemptUnavailable    http_<status>
 other statuses                              AttemptRefused        the provider's code, or http_<status>
 {"error": ...} with status 200              by what it says       error_reply           (AttemptLimited and AttemptRefused as above)
 the client itself refuses to send           AttemptRefused        not_sent
 bytes that cannot be read                   AttemptBroken         unreadable
 ```
+The header x-should-retry says whether it is retryable, whatever the status, as for the client.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ NEVER_BEGUN = frozenset({"no_connection", "not_sent", "timeout_connect", "timeou
 _RETRYABLE = frozenset({408, 409, 429})
 _NO_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _WORD = re.compile(r"[a-z][a-z0-9_.-]{0,39}", re.IGNORECASE)
+_TOO_LARGE = re.compile(r"\brequest too large\b", re.IGNORECASE)
+"""More than a whole minute's quota: no wait will do."""
 _PHASES = {"ConnectTimeout": "connect", "PoolTimeout": "pool", "WriteTimeout": "write"}
 _DETAIL_CHARACTERS = 300
 
@@ -64,9 +68,19 @@ def named(error: Exception) -> Exception:
 
 
 def _named_status(error: openai.APIStatusError, detail: str) -> AttemptFailed:
+    failure = _judged(error, detail)
+    told = error.response.headers.get("x-should-retry")
+    if told in ("true", "false"):
+        failure.retryable = told == "true"
+    return failure
+
+
+def _judged(error: openai.APIStatusError, detail: str) -> AttemptFailed:
     status = error.status_code
     code, kind = _word(error.code), _word(error.type)
     after = retry_after_seconds(error.response.headers)
+    if status == 413 or (status == 429 and after is None and _TOO_LARGE.search(detail)):
+        return AttemptRefused("request_too_large", detail, retryable=False, status_code=status)
     if status == 429:
         no_quota = bool(_NO_QUOTA & {code, kind})
         reason = "insufficient_quota" if no_quota else "rate_limit"
@@ -84,6 +98,8 @@ def named_reply(error: Any) -> AttemptFailed:
     detail = f"the reply says: {str(told.get('message') or error)[:_DETAIL_CHARACTERS]}"
     if words & _NO_QUOTA:
         return AttemptLimited("insufficient_quota", detail, retryable=False)
+    if status == 413 or _TOO_LARGE.search(detail):
+        return AttemptRefused("request_too_large", detail, retryable=False)
     if status == 429 or words & {"rate_limit_exceeded", "rate_limit_error"}:
         return AttemptLimited("rate_limit", detail, retryable=True)
     if "invalid_request_error" in words or (isinstance(status, int) and 400 <= status < 500 and status not in _RETRYABLE):

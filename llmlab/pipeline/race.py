@@ -155,12 +155,16 @@ class Race:
             route=route.name,
             prompt_version=request.prompt_version,
         )
-        if self._breaker is not None and not self._state.circuit(route.name).allows(self._breaker, self._now(), call):
-            request.notes.append(f"breaker of {route.name} open")
-            if role != "hedge":
-                detail = f"route {route.name!r} has failed too often lately, and is left alone for a while"
-                self._plan(AttemptUnavailable("breaker_open", detail, retryable=False))
-            return
+        if self._breaker is not None:
+            circuit = self._state.circuit(route.name)
+            if not circuit.allows(self._breaker, self._now(), call):
+                request.notes.append(f"breaker of {route.name} open")
+                if role != "hedge":
+                    detail = f"route {route.name!r} has failed too often lately, and is left alone for a while"
+                    self._plan(AttemptUnavailable("breaker_open", detail, retryable=False))
+                return
+            if circuit.probe is call:
+                request.notes.append(f"probe of {route.name}")
         task = asyncio.create_task(call.open(), name=f"attempt {self._count} ({role}, {route.name})")
         task.add_done_callback(_seen)
         self._count += 1
@@ -265,8 +269,10 @@ class Race:
             if status == "cancelled":  # we ended it: that says nothing of the route
                 circuit.drop(call)
             else:
-                first = call.first_content_at
+                first, before = call.first_content_at, circuit.state
                 circuit.report(self._breaker, self._now(), call, error, None if first is None else first - call.sent_at)
+                if circuit.state != before:
+                    self._request.notes.append(f"breaker of {call.route} {'closed' if circuit.state == 'closed' else 'opened'}")
         self._request.trace.attempts.append(call.end(status, reason))
 
     def _drop(self, reason: str) -> list[asyncio.Task[None]]:

@@ -52,6 +52,7 @@ TAXONOMY = (
     *_rows("AttemptBroken", RETRY, "leaves it to the caller", "invalid_output"),
     *_rows("AttemptBroken", OTHER_ROUTE, "says nothing", "length"),
     *_rows("AttemptRefused", SHRINK, "raises BadRequestError", "context_length_exceeded"),
+    *_rows("AttemptRefused", SHRINK, "retries twice, in vain", "request_too_large"),
     *_rows("AttemptRefused", OTHER_ROUTE, "raises", "http_401", "http_403", "http_404", "invalid_api_key", "model_not_found"),
     *_rows("AttemptRefused", STOP, "raises BadRequestError, or says nothing in a stream", "content_filter"),
     *_rows("AttemptRefused", STOP, "raises", "http_400", "http_422", "not_sent"),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from llmlab.protocol.models import is_other
+
 
 class Usage:
     """Constants for where token counts come from."""
@@ -63,6 +65,11 @@ class Attempt:
     def cancelled(self) -> bool:
         """Whether we ended it ourselves."""
         return self.status == "cancelled"
+
+    @property
+    def other_model(self) -> str:
+        """The model that answered, where it is another than was asked for; else empty."""
+        return self.snapshot if self.snapshot and is_other(self.model, self.snapshot) else ""
 
     @property
     def seconds(self) -> float:

@@ -8,6 +8,7 @@ Notebook: 00_start_here.ipynb
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -73,6 +74,7 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         journal: What was injected into which request, when.
         keeps: Of a longer journal, the oldest lines are dropped; at least so many of the newest stay. None: all. `serve` sets it.
         dropped: How many lines were.
+        dated: Says what `date` is (in seconds since 1970). None: a fixed day, and the time since the first request. `serve` sets it.
 
     Notebook: 00_start_here.ipynb
     """
@@ -87,6 +89,8 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         for name in names:
             if names.count(name) > 1:
                 raise BadInput(f"two faults are named {name!r}; give one of them a name of its own, as in {name}(name='second', ...)")
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise BadInput(f"Chaos: seed is a whole number, not {seed!r}")
         self.inner: Any = inner
         self.faults, self.seed = faults, seed
         self._armed = [fault for fault in faults if fault.probability > 0]
@@ -95,6 +99,7 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
         self.journal: list[Injection] = []
         self.keeps: int | None = None
         self.dropped = 0
+        self.dated: Callable[[], float] | None = None
         self._memory: dict[str, Any] = {}
         self._began: float | None = None
 
@@ -112,7 +117,7 @@ class Chaos(httpx2.AsyncBaseTransport, httpx2.BaseTransport):
             self._began = now
             self._memory.clear()
         stamp = self._stamper.stamp(request)
-        sent = Sent(request, stamp, self.seed, now - self._began, now, self._memory)
+        sent = Sent(request, stamp, self.seed, now - self._began, now, self._memory, self.dated and self.dated())
         timed_outside = request.extensions.get(TIMED) not in (None, self)
         plan = None
         for fault in self._armed:

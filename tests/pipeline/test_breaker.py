@@ -7,9 +7,9 @@ import pytest
 from scripted import Wire, good, pipeline, refusal, silence
 
 import llmlab
-from llmlab.errors import AttemptRefused, AttemptTimeout, AttemptUnavailable, BadInput
+from llmlab.errors import AttemptBroken, AttemptRefused, AttemptTimeout, AttemptUnavailable, BadInput
 from llmlab.pipeline.breaker import Breaker, Circuit
-from llmlab.pipeline.routing import Hedge
+from llmlab.pipeline.routing import Hedge, Retry
 
 DOWN = AttemptUnavailable("http_500", "no", retryable=True)
 RULES = Breaker(failure_rate=0.5, least=4, window_seconds=10.0, open_seconds=5.0)
@@ -34,7 +34,12 @@ def test_too_few_or_too_old_attempts_say_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [AttemptRefused("http_401", "", retryable=False), AttemptTimeout("timeout_deadline", "", retryable=False)]
+    "error",
+    [
+        AttemptRefused("http_401", "", retryable=False),
+        AttemptTimeout("timeout_deadline", "", retryable=False),
+        AttemptBroken("length", "", retryable=False),
+    ],
 )
 def test_what_the_caller_did_wrong_says_nothing_of_the_route(error: Exception) -> None:
     assert "closed" == circuit(*((at, error) for at in range(20))).state
@@ -117,6 +122,41 @@ def test_a_hedge_that_lost_does_not_count() -> None:
     assert "closed" == asked.state.circuit("main").state
 
 
+def test_a_circuit_can_be_reset() -> None:
+    opened = circuit(*((0, DOWN) for _ in range(4)))
+    assert opened.allows(RULES, 6.0, object())
+    opened.reset()
+    assert Circuit() == opened
+
+
+def test_the_trace_says_when_a_breaker_opens_is_probed_and_closes() -> None:
+    asked = pipeline(Wire(*[refusal(500)] * 2, good()), retry=None, breaker=Breaker(least=2, open_seconds=5.0))
+
+    async def go() -> list[str]:
+        notes = []
+        for _ in range(3):
+            answer = await asked.ask("Why?")
+            notes += [stage.note for stage in answer.trace.stages if stage.name == "routing"]
+            await asyncio.sleep(5.0)
+        return notes
+
+    assert ["1 attempt", "1 attempt, breaker of main opened", "1 attempt, probe of main, breaker of main closed"] == llmlab.simulate(go())
+
+
+def test_a_prompt_over_the_quota_is_shortened_and_never_opens_the_breaker() -> None:
+    told = "Request too large for gpt-4o on tokens per min (TPM): Limit 300, Requested 400."
+    wire = Wire(refusal(429, {"message": told, "code": "rate_limit_exceeded"}))
+    asked = pipeline(wire, retry=Retry(attempts=2, max_extra=None), breaker=Breaker(least=2))
+
+    async def go() -> list[llmlab.Answer]:
+        return [await asked.ask("Why?", ["a", "b"]) for _ in range(5)]
+
+    answers = llmlab.simulate(go())
+    assert {("request_too_large", 2)} == {(answer.reason.partition(":")[0], len(answer.attempts)) for answer in answers}
+    assert asked.state is not None
+    assert "closed" == asked.state.circuit("main").state
+
+
 def test_a_route_comes_back() -> None:
     wire = Wire(*[refusal(500)] * 4, good())
     asked = pipeline(wire, retry=None, breaker=Breaker(least=4, open_seconds=5.0))
@@ -137,6 +177,7 @@ def test_a_route_comes_back() -> None:
     ("options", "words"),
     [
         ({"failure_rate": 0}, "failure_rate is a share above 0"),
+        ({"failure_rate": True}, "failure_rate is a share above 0"),
         ({"slow_rate": 2}, "slow_rate is a share above 0"),
         ({"least": 0}, "least is a whole number"),
         ({"open_seconds": 0}, "open_seconds is a time above 0"),

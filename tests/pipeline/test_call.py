@@ -319,6 +319,7 @@ def test_a_clock_works_also_in_a_task_that_is_being_cancelled() -> None:
 
 
 TEXT = [event({"role": "assistant"}), event({"content": "Hello"})]
+TOO_LARGE = "Request too large for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Requested 45000."
 BROKEN = {
     "reset in mid-stream": (streamed(TEXT, breaks="ReadError"), STREAM, "connection_lost"),
     "protocol error in mid-stream": (streamed(TEXT, breaks="RemoteProtocolError"), STREAM, "connection_lost"),
@@ -376,12 +377,15 @@ BROKEN = {
         BODY,
         "insufficient_quota",
     ),
+    "429, more than a minute's quota": (refusal(429, {"message": TOO_LARGE, "code": "rate_limit_exceeded"}), BODY, "request_too_large"),
+    "413": (refusal(413), BODY, "request_too_large"),
+    "an error with status 200, too large": (whole({"error": {"message": TOO_LARGE, "code": 429}}), BODY, "request_too_large"),
     "500": (refusal(500), BODY, "http_500"),
     "503 with a body that breaks": (whole(b"no", status=503, breaks="ReadError"), STREAM, "connection_lost"),
     "529": (refusal(529, {"message": "Overloaded", "type": "overloaded_error"}), STREAM, "http_529"),
 }
 FINAL = {"length", "content_filter", "invalid_api_key", "model_not_found", "context_length_exceeded", "insufficient_quota"}
-FINAL |= {"http_302", "http_400", "http_403"}
+FINAL |= {"http_302", "http_400", "http_403", "request_too_large"}
 NOT_BILLED = {"no_connection", "timeout_connect", "timeout_pool", "rate_limit", "insufficient_quota"}
 
 
@@ -479,6 +483,23 @@ def test_an_unknown_snapshot_costs_what_its_model_costs() -> None:
 )
 def test_a_providers_wait_is_read_however_it_is_written(headers: dict[str, str], seconds: float | None) -> None:
     assert seconds == tried(Wire(refusal(429, **headers)), BODY)[0].retry_after_seconds
+
+
+@pytest.mark.parametrize("body", [STREAM, BODY])
+@pytest.mark.parametrize(("answered", "named"), [("gpt-3.5-turbo-0125", "gpt-3.5-turbo-0125"), (MODEL, "")])
+def test_an_answer_of_another_model_is_named(body: dict[str, Any], answered: str, named: str) -> None:
+    parts = [event({"content": "Yes."}, model=answered), event({}, "stop", model=answered), DONE]
+    reply = streamed(parts) if body is STREAM else whole(message(model=answered))
+    assert named == tried(Wire(reply), body)[1].other_model
+
+
+@pytest.mark.parametrize(("status", "should"), [(503, "false"), (429, "false"), (400, "true")])
+def test_the_provider_may_say_by_itself_whether_to_try_again(status: int, should: str) -> None:
+    assert (should == "true") is tried(Wire(refusal(status, x_should_retry=should)), BODY)[0].retryable
+    assert (should == "false") is tried(Wire(refusal(status, x_should_retry="perhaps")), BODY)[0].retryable
+    answer = ask(Wire(refusal(status, x_should_retry=should), good()), Wire(good()))
+    first = {"true": ("main", "ok"), "false": ("second", "ok")}[should]
+    assert [("main", "failed"), first] == [(attempt.route, attempt.status) for attempt in answer.attempts]
 
 
 @pytest.mark.parametrize(

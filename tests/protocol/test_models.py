@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from llmlab.errors import UnknownName
-from llmlab.protocol.models import ALIASES, KNOWN, MODELS, find, resolve
+from llmlab.protocol.models import ALIASES, KNOWN, MODELS, find, is_other, resolve
 from llmlab.protocol.prices import price_of
 
 
@@ -40,3 +40,22 @@ def test_models_are_listed_cheapest_first() -> None:
     assert prices[0] is not None
     assert prices[1] is not None
     assert prices[0].output < prices[1].output
+
+
+@pytest.mark.parametrize(
+    ("other", "asked", "answered"),
+    [
+        (False, "gpt-4o", "gpt-4o"),
+        (False, "gpt-4o", "gpt-4o-2024-08-06"),
+        (False, "main", "gpt-4o-2027-01-31"),
+        (False, "gpt-4o", "openai/gpt-4o"),
+        (False, "gpt-4o-2024-08-06", "gpt-4o"),
+        (False, "my-deployment", "gpt-4o-2024-08-06"),
+        (True, "gpt-4o", "gpt-3.5-turbo-0125"),
+        (True, "gpt-4o", "gpt-4o-mini-2024-07-18"),
+        (True, "strong", "gpt-4o"),
+        (True, "gpt-4o-2024-08-06", "gpt-4o-2024-11-20"),
+    ],
+)
+def test_another_model_is_told_from_another_date(other: bool, asked: str, answered: str) -> None:
+    assert other is is_other(asked, answered)

@@ -19,6 +19,7 @@ from llmlab.wire.chaos import Chaos, Injection
 from llmlab.wire.client import client
 from llmlab.wire.faults import Fault, Jitter, Latency, LatencySpike, SlowDecode, SlowFirstToken, Stall, Timing
 from llmlab.wire.latency import preset
+from llmlab.wire.simulator import Simulator
 from llmlab.wire.transport import TIMED, Failure, Piece, Planned, Reply
 
 JSON = [(b"content-type", b"application/json")]
@@ -793,3 +794,9 @@ def test_the_synchronous_driver_is_refused_in_a_simulation() -> None:
 
     with pytest.raises(NotInVirtualTime, match="on the real clock"):
         simulate(main())
+
+
+@pytest.mark.parametrize("seed", ["x", 1.5, True, None])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(BadInput, match="Chaos: seed is a whole number, not"):
+        Chaos(Simulator(), seed=seed)

@@ -403,3 +403,17 @@ def test_nothing_in_the_text_is_executed(value: str) -> None:
 def test_what_does_not_fit_is_named(message: str, text: str) -> None:
     with pytest.raises(BadInput, match=message):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (r"language is one of de, es, fr, not \['de'\]", "OtherLanguage(language=['de'])"),
+        (r"there is no status of a server's error \[500\]", "ServerError(status=[500])"),
+        ("gives an attribute twice", "RateLimit(probability=0.1, probability=0.9)"),
+        ("stream is True, False, or None for both, not 1", "RateLimit(stream=1)"),
+    ],
+)
+def test_an_attribute_that_does_not_fit_is_bad_input(message: str, text: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        parse(text)

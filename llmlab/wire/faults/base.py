@@ -21,7 +21,9 @@ a reply stands in the journal when a reply came that it changed: a fault may cal
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import MISSING, FrozenInstanceError, dataclass, fields, replace
+from functools import wraps
 from typing import Any, ClassVar, Self, dataclass_transform
 
 from llmlab.errors import BadInput, UnknownName
@@ -34,6 +36,20 @@ FAULTS: dict[str, type[Fault]] = {}
 """Every fault by the name that users type."""
 
 
+def _checked(init: Callable[..., None]) -> Callable[..., None]:
+    """Return an `__init__` that says which attributes there are, where it is given others."""
+
+    @wraps(init)
+    def checked(self: Any, *places: object, **given: object) -> None:
+        known = [part.name for part in fields(self)]
+        for name in given:
+            if name not in known:
+                raise BadInput(f"{type(self).__name__} has no attribute {name!r}; it has: {', '.join(known)}")
+        init(self, *places, **given)
+
+    return checked
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class _Declared:
     """Makes every class below it a frozen dataclass with keyword-only fields. It may say `@dataclass` itself, and need not."""
@@ -41,6 +57,7 @@ class _Declared:
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True, repr=False)(cls)
         del cls.__setattr__, cls.__delattr__  # dataclass refuses to write them twice; those below do the same
+        cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to field {name!r}")
@@ -98,7 +115,7 @@ class Fault(_Declared):
                 raise self._bad(f"{label} is a whole number of at least 1, or None for {otherwise}, not {count!r}")
         if not isinstance(self.pattern, tuple) or not all(isinstance(part, bool) for part in self.pattern):
             raise self._bad(f"pattern is a sequence of True and False, not {self.pattern!r}")
-        if self.stream not in (True, False, None):
+        if not isinstance(self.stream, bool | None):
             raise self._bad(f"stream is True, False, or None for both, not {self.stream!r}")
         if None not in (self.stream, self.strikes_streams) and self.stream != self.strikes_streams:
             only = "streams" if self.strikes_streams else "replies in one piece"

@@ -208,7 +208,7 @@ class OtherLanguage(_ProseFault):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.language not in _LANGUAGES:
+        if not isinstance(self.language, str) or self.language not in _LANGUAGES:
             raise self._bad(f"language is one of {', '.join(_LANGUAGES)}, not {self.language!r}")
 
     def _change(self, text: str, scene: Scene) -> tuple[str, str] | None:

@@ -34,7 +34,11 @@ class _While(Fault):
         super().__post_init__()
         if not isinstance(self.what, Fault) or self.what.over_time or isinstance(self.what, Latency):
             raise self._bad(f"what is a fault of one attempt, as in what=ServerError(status=503), not {self.what!r}")
-        if self.what.script() or self.what.probability < 1:
+        if self.what.probability < 1:
+            raise self._bad(f"what strikes all that is sent meanwhile: give it probability=1, not what={self.what!r}")
+        if None not in (self.stream, self.what.strikes_streams) and self.stream != self.what.strikes_streams:
+            raise self._bad(f"with stream={self.stream}, what={self.what!r} never strikes")
+        if self.what.script():
             raise self._bad(f"which attempts it strikes is said of itself, not of what={self.what!r}")
 
     def strike(self, plan: Plan, sent: Sent) -> str:
@@ -52,7 +56,10 @@ class Outage(_While):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_window((self.start_seconds, self.start_seconds + self.duration_seconds))
+        start, end = self.start_seconds, self.start_seconds + self.duration_seconds
+        self._check_window((start, end))
+        if self.window is not None and not (self.window[0] < end and start < self.window[1]):
+            raise self._bad(f"it is over, or not yet begun, in window={self.window!r}, so that it never strikes")
 
     @property
     def ends_at(self) -> float:
@@ -122,6 +129,8 @@ class BrownOut(Fault):
             raise self._bad(f"ramp_seconds is at most half of duration_seconds={self.duration_seconds:g}, not {self.ramp_seconds!r}")
         if not is_number(self.capacity) or not 0 < self.capacity < 1:
             raise self._bad(f"capacity is a share above 0 and below 1, not {self.capacity!r}")
+        if self.window is not None and self.window[0] >= self.start_seconds + self.duration_seconds:
+            raise self._bad(f"it is over in window={self.window!r}, so that it never strikes")
 
     @property
     def ends_at(self) -> float:

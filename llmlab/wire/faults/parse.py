@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import fields
 from typing import Any
 
 from llmlab.errors import BadInput
@@ -33,6 +32,8 @@ def _fault(node: ast.expr, text: str) -> Fault:
     if not isinstance(node, ast.Call) or any(word.arg is None for word in node.keywords):
         raise _no_fault(text)
     given = {str(word.arg): _value(word.value, text) for word in node.keywords}
+    if len(given) < len(node.keywords):
+        raise BadInput(f"{text!r} gives an attribute twice")
     if isinstance(node.func, ast.Attribute) and node.func.attr in SCRIPTS:
         fault, values = _fault(node.func.value, text), [_value(value, text) for value in node.args]
         try:
@@ -42,12 +43,7 @@ def _fault(node: ast.expr, text: str) -> Fault:
         return scripted
     if not isinstance(node.func, ast.Name) or node.args:
         raise _no_fault(text)
-    name = node.func.id
-    known = [part.name for part in fields(FAULTS[name])] if name in FAULTS else given
-    for attribute in given:
-        if attribute not in known:
-            raise BadInput(f"{name} has no attribute {attribute!r}; it has: {', '.join(known)}")
-    return fault_named(name, **given)
+    return fault_named(node.func.id, **given)
 
 
 def _value(node: ast.expr, text: str) -> Any:

@@ -33,6 +33,8 @@ class Sent:
     """The same on the clock in use (in seconds)."""
     memory: dict[str, Any] = field(default_factory=dict)
     """What faults remember from attempt to attempt, by their names; emptied by `Chaos.reset`."""
+    dated: float | None = None
+    """What `date` is (in seconds since 1970); None: a fixed day, and the time since the first request."""
     _key: bytes = b""
 
     @property

@@ -21,7 +21,7 @@ from llmlab.protocol import tokens
 from llmlab.protocol.canonical import digest
 from llmlab.protocol.models import KNOWN
 from llmlab.wire.chat_errors import Refusal
-from llmlab.wire.faults.base import Fault
+from llmlab.wire.faults.base import Fault, is_number
 from llmlab.wire.faults.plan import Header, Plan, Sent
 from llmlab.wire.quota import go_duration
 
@@ -52,7 +52,7 @@ class _Refusal(Fault):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.should_retry not in (True, False, None):
+        if not isinstance(self.should_retry, bool | None):
             raise self._bad(f"should_retry is True, False, or None for no such header, not {self.should_retry!r}")
 
     def strike(self, plan: Plan, sent: Sent) -> str:
@@ -98,7 +98,8 @@ class RateLimit(_Refusal):
     """429: too many requests or tokens, in the headers of one of four providers.
 
     The client waits as told, up to 120 s, and tries again; then it raises `RateLimitError`. An HTTP date it compares with the machine's
-    clock; the dates here are of 2025, so that it finds them past and backs off by itself. `date` stands beside them for who reads both.
+    clock; in process the dates are of 2025, so that it finds them past and backs off by itself, while `serve` knows the day. `date` stands
+    beside them for who reads both.
     """
 
     retry_after_seconds: float | None = None
@@ -113,7 +114,10 @@ class RateLimit(_Refusal):
         for what, name, known in (("header dialect", self.dialect, DIALECTS), ("form of retry-after", self.form, FORMS)):
             if name not in known:
                 raise UnknownName(what, name, known)
-        if self.retry_after_seconds is not None:
+        if self.retry_after_seconds is None:
+            if self.form in ("milliseconds", "date"):
+                raise self._bad(f"form={self.form!r} says how a time is written; give one, as in retry_after_seconds=2")
+        else:
             if self.retry_after_seconds > _LONGEST_SECONDS:
                 raise self._bad(f"retry_after_seconds is at most {_LONGEST_SECONDS:g}, not {self.retry_after_seconds!r}")
             if self.dialect == "openrouter":
@@ -121,7 +125,7 @@ class RateLimit(_Refusal):
 
     def _said(self, sent: Sent) -> _Said:
         wait = 6.0 if self.retry_after_seconds is None else self.retry_after_seconds
-        now = _DAWN + math.floor(sent.at)
+        now = math.floor(_DAWN + sent.at if sent.dated is None else sent.dated)
         headers = [_JSON, *self._retry_after(now), *getattr(self, f"_{self.dialect}")(sent, now, wait)]
         told = ", no retry-after" if self.retry_after_seconds is None or self.form == "none" else f", retry after {wait:g} s"
         return _Said(429, f"429 of {self.dialect}{told}", self._body(sent, wait), headers)
@@ -133,7 +137,10 @@ class RateLimit(_Refusal):
         if self.form == "milliseconds":
             return [(b"retry-after-ms", b"%d" % math.ceil(wait * 1000))]
         if self.form == "date":
-            return [(b"date", formatdate(now, usegmt=True).encode()), (b"retry-after", formatdate(now + wait, usegmt=True).encode())]
+            return [
+                (b"date", formatdate(now, usegmt=True).encode()),
+                (b"retry-after", formatdate(now + math.ceil(wait), usegmt=True).encode()),
+            ]
         return [(b"retry-after", b"%d" % math.ceil(wait))]
 
     def _openai(self, sent: Sent, now: int, wait: float) -> list[Header]:
@@ -213,7 +220,7 @@ class ServerError(_Refusal):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.status not in _WORDS:
+        if not is_number(self.status) or self.status not in _WORDS:
             raise UnknownName("status of a server's error", self.status, map(str, _WORDS))
         if self.dialect not in ("openai", "anthropic"):
             raise UnknownName("dialect of a server's error", self.dialect, ("openai", "anthropic"))

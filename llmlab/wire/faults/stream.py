@@ -24,17 +24,24 @@ Act = Callable[[bytes], Sequence[Step]]
 
 
 class _Each(Spoil):
-    """Does `act` to every piece."""
+    """Does `act` to every piece; it strikes with the first that does not come as it was."""
+
+    tells = True
 
     def __init__(self, act: Act, *, whole_events: bool = True) -> None:
         self._act, self.whole_events = act, whole_events
 
     def feed(self, piece: bytes) -> Sequence[Step]:
-        return self._act(piece)
+        steps = self._act(piece)
+        if steps != (piece,):
+            self.tell("")
+        return steps
 
 
 class _At(Spoil):
     """Does `act` to the content event after the first `tokens` ones, once."""
+
+    tells = True
 
     def __init__(self, tokens: int, act: Act) -> None:
         self._left, self._act = tokens, act
@@ -43,17 +50,19 @@ class _At(Spoil):
         if self._left < 0 or choice_of(piece) is None:
             return (piece,)
         self._left -= 1
-        return (piece,) if self._left >= 0 else self._act(piece)
+        return (piece,) if self._left >= 0 else self._strike(piece)
+
+    def _strike(self, piece: bytes) -> Sequence[Step]:
+        self.tell("")
+        return self._act(piece)
 
 
 class _Swap(_At):
     """Lets the next content event overtake this one."""
 
-    def __init__(self, tokens: int) -> None:
-        super().__init__(tokens, self._hold)
-        self._held: tuple[bytes, ...] = ()
+    _held: tuple[bytes, ...] = ()
 
-    def _hold(self, piece: bytes) -> Sequence[Step]:
+    def _strike(self, piece: bytes) -> Sequence[Step]:
         self._held = (piece,)
         return ()
 
@@ -61,7 +70,10 @@ class _Swap(_At):
         if not self._held:
             return super().feed(piece)
         held, self._held = self._held, ()
-        return (piece, *held) if choice_of(piece) is not None else (*held, piece)
+        if choice_of(piece) is None:
+            return (*held, piece)
+        self.tell("")
+        return (piece, *held)
 
     def end(self) -> Sequence[Step]:
         return self._held
@@ -172,7 +184,7 @@ class ReorderedChunks(_Placed):
 
     def strike(self, plan: Plan, sent: Sent) -> str:
         """Let a chunk be overtaken."""
-        plan.spoil(_Swap(self.after_tokens))
+        plan.spoil(_Swap(self.after_tokens, self._act))
         return f"after {self.after_tokens} tokens"
 
 

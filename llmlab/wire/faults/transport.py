@@ -97,7 +97,7 @@ class ResetAfterBytes(Fault):
 
 
 class _AfterBytes(Spoil):
-    whole_events = False
+    whole_events, tells = False, True
 
     def __init__(self, count: int) -> None:
         self._left = count
@@ -106,4 +106,5 @@ class _AfterBytes(Spoil):
         if len(piece) <= self._left:
             self._left -= len(piece)
             return (piece,)
+        self.tell("")
         return (piece[: self._left], Break())

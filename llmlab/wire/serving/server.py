@@ -9,6 +9,7 @@ import ipaddress
 import socket
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import httpx2
@@ -108,6 +109,7 @@ class Served:
         while layer is not None:
             if isinstance(layer, Chaos):
                 layer.keeps = layer.keeps or JOURNAL_LINES
+                layer.dated = layer.dated or (lambda: datetime.now(UTC).timestamp())
             layer = getattr(layer, "inner", None)
         self._socket = _listen(host, port)
         self.port = self._socket.getsockname()[1]

@@ -19,6 +19,7 @@ from llmlab.protocol.identity import Stamp
 from llmlab.wire.chaos import Chaos
 from llmlab.wire.client import client
 from llmlab.wire.faults import FAULTS, ContextLength, Fault, Plan, RateLimit, ResetAfterBytes, Sent, ServerError, catalogue, fault_named
+from llmlab.wire.simulator import Simulator
 from llmlab.wire.transport import TIMED, Piece, Planned, Reply
 
 WORDS = ["Send ", "it ", "b\u00e4ck ", "soon", ", ", "or ", "keep ", "it."]
@@ -425,6 +426,31 @@ def test_a_short_answer_is_spared() -> None:
     assert WHOLE == seen(made("ReorderedChunks", after_tokens=7))[0].body, "nothing comes after it to overtake it"
     assert (CALM_WHOLE, []) == seen(made("ResetAfterBytes", bytes=len(BODY)), stream=False)
     assert WHOLE == seen(made("ResetAfterBytes", bytes=len(WHOLE)))[0].body
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(FAULTS[name](after_tokens=999) for name in OURS if "after_tokens" in FAULTS[name].__dataclass_fields__ and name != "Stall"),
+        FAULTS["ReorderedChunks"](after_tokens=7),
+        ResetAfterBytes(bytes=10**6),
+    ],
+    ids=repr,
+)
+def test_what_came_too_late_to_strike_does_not_stand_in_the_journal(fault: Fault) -> None:
+    assert (WHOLE, []) == (seen(fault)[0].body, seen(fault)[1])
+
+
+def test_a_character_that_is_not_there_was_not_split() -> None:
+    async def ask(question: str) -> list[str]:
+        chaos = Chaos(Simulator(latency=False), FAULTS["SplitCharacter"]())
+        asked: Any = [{"role": "user", "content": f"Say {question}"}]
+        async for _ in await client(chaos).chat.completions.create(model="gpt-4o", messages=asked, stream=True):
+            pass
+        return [line.effect for line in chaos.journal]
+
+    assert [] == simulate(ask("back"))
+    assert ["characters split over chunks"] == simulate(ask("zurück"))
 
 
 def test_usage_that_was_not_asked_for_is_not_missing() -> None:

@@ -200,12 +200,33 @@ def test_brown_outs_add_up() -> None:
         ("ramp_seconds is at most half of duration_seconds=10, not 6", BrownOut, {"duration_seconds": 10, "ramp_seconds": 6}),
         ("capacity is a share above 0 and below 1, not 0", BrownOut, {"capacity": 0}),
         ("capacity is a share above 0 and below 1, not 'low'", BrownOut, {"capacity": "low"}),
+        ("it is over, or not yet begun, in window=.30, 40.", Outage, {"start_seconds": 10, "duration_seconds": 10, "window": (30, 40)}),
+        ("it is over, or not yet begun, in window=.3, 4.", Outage, {"start_seconds": 10, "window": (3, 4)}),
+        ("it is over in window=.200, 300.", BrownOut, {"window": (200, 300)}),
+        (r"with stream=False, what=CutStream\(\) never strikes", Outage, {"what": CutStream(), "stream": False}),
+        (r"give it probability=1, not what=LatencySpike\(\)", Outage, {"what": LatencySpike()}),
         ("mean_bad_seconds is at least 0.001 s, not 0", Bursts, {"mean_bad_seconds": 0}),
     ],
 )
 def test_what_cannot_be_is_refused(message: str, kind: type[Fault], attributes: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=message):
         kind(**attributes)
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "fault"),
+    [
+        (90.0, Outage()),
+        (70.0, Outage().between(0, 70)),
+        (120.0, BrownOut()),
+        (80.0, BrownOut().between(0, 80)),
+        (5.0, Jitter().between(1, 5)),
+        (0.0, Jitter()),
+        (0.0, Bursts()),
+    ],
+)
+def test_weather_knows_when_it_is_over(ends_at: float, fault: Fault) -> None:
+    assert ends_at == fault.ends_at
 
 
 def test_weather_over_time_says_so() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from email.utils import parsedate_to_datetime
@@ -79,6 +80,13 @@ def test_retry_after_has_several_forms(expected: dict[str, str], form: str) -> N
     assert expected == {name: value for name, value in headers.items() if name.startswith("retry-after")}
 
 
+@pytest.mark.parametrize("wait", [0.4, 2.5, 7.0])
+def test_a_date_is_never_earlier_than_the_wait(wait: float) -> None:
+    headers = refusal(RateLimit(retry_after_seconds=wait, form="date"), at=12.9)[1]
+    told = (parsedate_to_datetime(headers["retry-after"]) - parsedate_to_datetime(headers["date"])).total_seconds()
+    assert wait <= told < wait + 1
+
+
 def test_a_date_needs_no_clock_for_a_date_stands_beside_it() -> None:
     headers = refusal(RateLimit(retry_after_seconds=90, form="date"), at=3600.25)[1]
     assert 90 == (parsedate_to_datetime(headers["retry-after"]) - parsedate_to_datetime(headers["date"])).total_seconds()
@@ -108,6 +116,14 @@ def test_the_context_of_the_model_is_told(limit: str, model: str) -> None:
     assert f"maximum context length is {limit} tokens" in refusal(ContextLength(), model=model)[2]["error"]["message"]
 
 
+def test_an_attribute_that_is_not_there_names_those_there_are() -> None:
+    with pytest.raises(
+        BadInput, match=r"RateLimit has no attribute 'foo'; it has: name, probability, .*retry_after_seconds, dialect, form"
+    ):
+        RateLimit(foo=1)  # type: ignore[call-arg]
+    assert "retry_after_seconds" in inspect.signature(RateLimit).parameters, "who asks for help sees the attributes"
+
+
 @pytest.mark.parametrize(
     ("message", "attributes"),
     [
@@ -127,6 +143,10 @@ def test_an_unknown_dialect_or_form_names_those_there_are(message: str, attribut
         ("retry_after_seconds is a time of 0 seconds or more, not -1", RateLimit, {"retry_after_seconds": -1}),
         ("retry_after_seconds is at most 1e[+]08, not 1000000000000.0", RateLimit, {"retry_after_seconds": 1e12}),
         ("should_retry is True, False, or None for no such header, not 'yes'", RateLimit, {"should_retry": "yes"}),
+        ("should_retry is True, False, or None for no such header, not 1", ServerError, {"should_retry": 1}),
+        ("form='date' says how a time is written; give one, as in retry_after_seconds=2", RateLimit, {"form": "date"}),
+        ("form='milliseconds' says how a time is written", RateLimit, {"form": "milliseconds"}),
+        (r"there is no status of a server's error \[500\]", ServerError, {"status": [500]}),
         ("there is no status of a server's error 418; there is: 500, 502, 503, 504, 529", ServerError, {"status": 418}),
         ("there is no dialect of a server's error 'azure'; there is: openai, anthropic", ServerError, {"dialect": "azure"}),
     ],

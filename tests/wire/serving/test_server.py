@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -17,7 +19,7 @@ import pytest
 
 from llmlab.errors import BadInput
 from llmlab.wire import Chaos, Simulator, serve
-from llmlab.wire.faults import LatencySpike
+from llmlab.wire.faults import LatencySpike, RateLimit
 from llmlab.wire.serving.server import JOURNAL_LINES
 
 QUESTION: list[Any] = [{"role": "user", "content": "Is there a warranty?"}]
@@ -375,3 +377,11 @@ def test_without_uvicorn_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(BadInput, match=r"serve needs uvicorn; run: pip install 'llmlab\[serve\]'"):
         serve(Simulator())
+
+
+def test_behind_a_port_a_retry_after_as_a_date_is_of_today() -> None:
+    with serve(Chaos(Simulator(), RateLimit(probability=1.0, retry_after_seconds=30, form="date"))) as server:
+        reply = httpx2.post(server.url + CHAT, json=ASKED)
+    left = (parsedate_to_datetime(reply.headers["retry-after"]) - datetime.now(UTC)).total_seconds()
+    assert 429 == reply.status_code
+    assert 15 < left <= 30
