@@ -21,7 +21,7 @@ from llmlab.wire.faults.retelling import Said
 
 MOST_WRONG = 0.02
 """Share of wrong ones among the answers."""
-FEWER = 0.05
+FEWER = 0.1
 """How much less than the best threshold one may answer (as a share of all)."""
 ANSWERS = 2000
 """On each of two seeds."""
