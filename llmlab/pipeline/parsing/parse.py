@@ -9,20 +9,38 @@ Notebook: 04_hallucination.ipynb
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from llmlab.errors import BadInput
-from llmlab.pipeline.output import adapter, root_kinds
+from llmlab.pipeline.output import adapter, root_kinds, schema
 from llmlab.pipeline.parsing.repair import DOUBTFUL, Repair, pointer
 from llmlab.pipeline.parsing.scan import LONGEST, mended
 
 _MOST_NAMED, _LONGEST_NAMED = 3, 160
 _LONGEST_ECHO = 4000
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?")
+_SAME = {
+    "int_type": re.compile(r"-?(?:0|[1-9][0-9]{0,299})(?:\.0+)?"),
+    "float_type": re.compile(r"-?(?:0|[1-9][0-9]{0,299})(?:\.[0-9]+)?"),
+    "bool_type": re.compile("true|false", re.IGNORECASE),
+    "date_parsing": _DAY,
+    "datetime_parsing": _DAY,
+}
+"""Which strings stand for the same as a value of the type that pydantic's error asks for."""
+_READ_ANYHOW = {*_SAME, "date_type", "datetime_type", "time_type", "time_delta_type"}
+"""Errors of strict validation that pydantic otherwise overcomes, sometimes in a surprising way: 2024 is 34 minutes past 1970."""
+_INFINITE = (float("inf"), float("-inf"))
+_HUGE = re.compile("[0-9]{309}")
+"""What no float holds: pydantic makes it infinite."""
+_SECONDS = re.compile(r"\s*[+-]?[0-9.]+\s*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +141,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _finite(number: str) -> float:
     value = float(number)
-    if value in (float("inf"), float("-inf")):
+    if value in _INFINITE:
         raise ValueError("too large")
     return value
 
@@ -141,24 +159,80 @@ def _mend(text: str, output: Any) -> Parsed:
 
 
 def _validated(text: str, raw: Any, output: Any, repairs: tuple[Repair, ...]) -> Parsed:
-    """Validate strict JSON: first to the letter, then as pydantic usually does; what differs is a repair."""
+    """Validate strict JSON: first to the letter, then as pydantic usually does; what differs is a repair, or leaves a doubt."""
+    wrongs: list[Any] = []
     try:
-        return Parsed(value=adapter(output).validate_json(text, strict=True, extra="forbid"), raw=raw, repairs=repairs)
-    except ValidationError as error:
-        more = tuple(
-            Repair(kind="extra_field" if wrong["type"] == "extra_forbidden" else "coerced", path=_place(wrong["loc"], raw))
-            for wrong in error.errors(include_url=False, include_context=False, include_input=False)
-        )
-    except Exception as error:  # a validator of the user's own
-        return Parsed(raw=raw, repairs=repairs, error=f"the validator crashed: {type(error).__name__}")
-    try:
-        return Parsed(value=adapter(output).validate_json(text), raw=raw, repairs=(*repairs, *dict.fromkeys(more)))
+        try:
+            value = adapter(output).validate_json(text, strict=True, extra="forbid")
+        except ValidationError as error:
+            wrongs = [(one, _kind(one)) for one in error.errors(include_url=False, include_context=False)]
+            value = adapter(output).validate_json(text)
     except ValidationError as error:
         wrongs = error.errors(include_url=False, include_context=False, include_input=False)
-        words = [f"{_dotted(wrong['loc'])}{wrong['msg']}" for wrong in wrongs]
-        return Parsed(raw=raw, repairs=repairs, error=_listed(words))
-    except Exception as error:
+        return Parsed(raw=raw, repairs=repairs, error=_listed([f"{_dotted(wrong['loc'])}{wrong['msg']}" for wrong in wrongs]))
+    except Exception as error:  # a validator of the user's own
         return Parsed(raw=raw, repairs=repairs, error=f"the validator crashed: {type(error).__name__}")
+    if wrongs and not any(kind for _, kind in wrongs):
+        wrongs = [(one, "another_type") for one, _ in wrongs]
+    made = [Repair(kind=kind, path=_place(one["loc"], raw)) for one, kind in wrongs if kind]
+    doubts = [(one["loc"], one["msg"]) for one, kind in wrongs if kind == "another_type"]
+    for loc, words in _misread(raw, value) if _has_times(output) or _HUGE.search(text) else ():
+        made.append(Repair(kind="another_type", path=pointer(loc)))
+        doubts.append((loc, words))
+    repairs = (*repairs, *dict.fromkeys(made))
+    if doubts:
+        return Parsed(raw=raw, repairs=repairs, error=_listed([f"{_dotted(loc)}{words}" for loc, words in doubts]))
+    return Parsed(value=value, raw=raw, repairs=repairs)
+
+
+def _kind(wrong: Mapping[str, Any]) -> str:
+    """Return which repair a strict error stands for; empty: none, as where a member of a union did not fit."""
+    kind, given = wrong["type"], wrong["input"]
+    if kind == "extra_forbidden":
+        return "extra_field"
+    if isinstance(given, str) and kind in _SAME and _SAME[kind].fullmatch(given):
+        return "coerced"
+    if kind == "int_type" and isinstance(given, float) and abs(given) < 2**53:
+        return "coerced"
+    return "another_type" if kind in _READ_ANYHOW else ""
+
+
+@lru_cache(maxsize=64)
+def _has_times(output: Any) -> bool:
+    return '"date' in json.dumps(schema(output))
+
+
+def _misread(raw: Any, value: Any) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Yield where pydantic is surprising to the letter too: it takes digits for the seconds since 1970, and huge numbers for infinite."""
+    found, left = set(), [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, date) or (isinstance(one, float) and one in _INFINITE):
+            found.add(one)
+        elif isinstance(one, BaseModel):
+            left += vars(one).values()
+        elif is_dataclass(one) and not isinstance(one, type):
+            left += [getattr(one, field.name) for field in fields(one)]
+        elif isinstance(one, Mapping):
+            left += one.values()
+        elif isinstance(one, list | tuple | set | frozenset):
+            left += one
+    places: list[tuple[tuple[int | str, ...], Any]] = [((), raw)]
+    while places and found:
+        loc, one = places.pop()
+        if isinstance(one, dict | list):
+            places += [((*loc, key), part) for key, part in (one.items() if isinstance(one, dict) else enumerate(one))]
+        elif isinstance(one, str) and _SECONDS.fullmatch(one) and not found.isdisjoint(map(_moment, (date, datetime), (one, one))):
+            yield loc, "Input should be a valid date, as in 2024-01-31, or a time of one, as in 2024-01-31T12:00:00"
+        elif isinstance(one, int) and abs(one) >= 2**1024 and not found.isdisjoint(_INFINITE):
+            yield loc, "Input should be a number that is not so large"
+
+
+def _moment(kind: Any, text: str) -> Any:
+    try:
+        return adapter(kind).validate_python(text)
+    except ValidationError:
+        return None
 
 
 def _dotted(place: Sequence[int | str]) -> str:

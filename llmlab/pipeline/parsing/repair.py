@@ -35,6 +35,7 @@ DOUBTFUL = {
     "odd_comment": "a comment in it may be a part of it",
     "surrogate": "it holds half of a surrogate pair",
     "several": "there is more than one JSON value, or part of one around it",
+    "another_type": "it is of another type, and may not stand for the same",
     "guess": "it is no JSON, and could only be guessed",
 }
 """Kinds of repair whose result may not be what the model meant, and what is wrong."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
-from llmlab.pipeline.guardrails import LeakGuard, LengthGuard
+from llmlab.pipeline.guardrails import LeakGuard, LengthGuard, PIIGuard
 from llmlab.pipeline.prompt import Document
 
 from .streaming_law import holds
@@ -47,6 +47,36 @@ REQUEST = GUARD.for_request("I am Dana@Example, what now?", PAGES, [{"role": "us
 )
 def test_what_was_in_the_request_is_no_leak(text: str, leaks: list[str]) -> None:
     assert leaks == [text[found.start : found.end] for found in REQUEST.check(text)]
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "leaks"),
+    [
+        ("My order 11112 is late", "Log in at 1.1.1.12 now.", ["1.1.1.12"]),
+        ("I am at 1.1.1.12", "You are at 1.1.1.12 now.", []),
+        ("I work at company X", "See www.t.co, please.", ["www.t.co"]),
+        ("I read www.t.co", "See www.t.co, please.", []),
+        ("Card 4111-1111-1111-1111?", "Card 4111111111111111.", []),
+        ("Card 4111-1111-1111-1111-2?", "Card 4111111111111111.", []),
+        ("Ticket 41111111111111112", "Card 4111111111111111.", ["4111111111111111"]),
+        ("Pay to DE89 3704 0044 0532 0130 00", "It went to DE89370400440532013000.", []),
+        ("Pay to DE89370400440532013000", "It went to DE89 3704 0044 0532 0130 00.", []),
+        ("Pay to XDE89370400440532013000", "It went to DE89 3704 0044 0532 0130 00.", ["DE89 3704 0044 0532 0130 00"]),
+        ("I live at 2001:db8::7", "It is 2001:DB8::7.", []),
+        ("I am ada@example.org", "Ask ada@example.com, or mada@example.org, or ada@example.org.", ["ada@example.com", "mada@example.org"]),
+    ],
+)
+def test_a_value_was_said_only_where_it_stands_as_words_of_their_own(said: str, answer: str, leaks: list[str]) -> None:
+    guard = LeakGuard(detector=PIIGuard()).for_request(said)
+    assert leaks == [answer[found.start : found.end] for found in guard.check(answer)]
+
+
+def test_what_has_no_letter_or_digit_was_never_said() -> None:
+    class Stars(Detector):
+        def check(self, text: str, role: str = "user") -> list[Finding]:
+            return [Finding("STARS", "test.stars", 0, len(text), "stars")]
+
+    assert ["STARS"] == [found.kind for found in LeakGuard(detector=Stars()).for_request("** ").check("**")]
 
 
 def test_without_a_request_all_is_a_leak() -> None:

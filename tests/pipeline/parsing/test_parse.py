@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import json_repair
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, Field, field_validator
 from written import OBJECTS, ODD, REFUNDS, VALUES, Refund
 
 from llmlab.errors import BadInput
@@ -88,6 +91,90 @@ def test_what_leaves_no_doubt_is_mended_and_named(text: str, expected: list[str]
 )
 def test_strings_are_read_as_they_were_meant(text: str, expected: str) -> None:
     assert Refund(days=30, note=expected) == parse(text, Refund).value
+
+
+class When(BaseModel):
+    at: datetime = Field(datetime(2024, 1, 5, tzinfo=UTC), alias="when")
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Kept:
+    at: datetime
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+@pytest.mark.parametrize(
+    ("written", "output", "expected"),
+    [
+        ('"30"', int, 30),
+        ('"-30.0"', int, -30),
+        ("30.0", int, 30),
+        ('"0.5"', float, 0.5),
+        ('"30"', int | None, 30),
+        ('"False"', bool, False),
+        ('"2024-01-05T00:00:00Z"', date, date(2024, 1, 5)),
+        ('"2024-01-05"', datetime, datetime(2024, 1, 5)),  # noqa: DTZ001
+    ],
+)
+def test_what_stands_for_the_same_is_coerced(written: str, output: Any, expected: Any) -> None:
+    parsed = parse(f"[{written}]", list[output])
+    assert ([expected], ["coerced"], ()) == (parsed.value, kinds(parsed), parsed.doubtful)
+    assert type(expected) is type(parsed.value[0])
+
+
+@pytest.mark.parametrize(
+    ("written", "output"),
+    [
+        ("20240105", datetime),
+        ('"20240105"', datetime),
+        ('"2024"', datetime),
+        ('"-5.5"', datetime),
+        ("86400", date),
+        ('"86400"', date),
+        ("3600", time),
+        ("3600", timedelta),
+        ("true", int),
+        ("true", float),
+        ('"nan"', float),
+        ('"Infinity"', float),
+        (f'"{"9" * 400}"', float),
+        ("9" * 400, float),
+        ('"1_000"', int),
+        ('"007"', int),
+        ("9007199254740993.0", int),
+        ("1", bool),
+        ('"on"', bool),
+        ('"1"', Level),
+        ('{"when": "2024"}', When),
+        ('{"at": "2024"}', Kept),
+        ('["2024-01-05T10:00:00", "2024"]', tuple[datetime, ...]),
+        ('{"a": ["2024"]}', dict[str, list[datetime | str]]),
+    ],
+)
+def test_what_pydantic_takes_for_another_value_is_in_doubt(written: str, output: Any) -> None:
+    parsed = parse(f"[{written}]", list[output])
+    assert (None, ["another_type"]) == (parsed.value, kinds(parsed))
+    assert ": Input should be" in parsed.error
+
+
+def test_a_doubt_about_a_type_says_where() -> None:
+    parsed = parse('{"a": {"days": 3}, "b": {"days": true}}', dict[str, Refund])
+    assert (("/b/days",), "b.days: Input should be a valid integer") == (parsed.doubtful, parsed.error)
+    parsed = parse('[{"when": "2024-01-05T10:00:00"}, {"when": "2024"}]', list[When])
+    assert ("/1/when",) == parsed.doubtful
+    assert parsed.error.startswith("1.when: Input should be a valid date, as in 2024-01-31")
+
+
+def test_digits_that_are_meant_as_text_are_no_doubt() -> None:
+    text = '{"when": "2024-01-05T10:00:00Z", "note": "2024"}'
+    assert When(when=datetime(2024, 1, 5, 10, tzinfo=UTC), note="2024") == parse(text, When).value
+    assert {"a": int("9" * 400), "b": "..", "c": date(2024, 1, 5)} == parse(
+        f'{{"a": {"9" * 400}, "b": "..", "c": "2024-01-05"}}', dict[str, int | date | str]
+    ).value
 
 
 @pytest.mark.parametrize(("text", "path"), [('{"days": "30"}', "/days"), ('{"days": 3, "steps": ["a"], "x/y": {"~": 1}}', "/x~1y")])

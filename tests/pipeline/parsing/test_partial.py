@@ -106,3 +106,13 @@ def test_the_work_is_the_same_in_small_pieces() -> None:
         reader = partial._scan.first or partial._scan.reader
         steps += len(reader.text) if reader else 0
     assert 2 * len(text) > steps
+
+
+def test_what_was_shown_stays_as_it_was_while_more_comes() -> None:
+    partial = PartialObject(dict[str, int])
+    first, same, more = (partial.feed(piece) for piece in ('{"a": 1, "b": 2, "c"', ": 3", ', "d": 4}'))
+    assert (True, False) == (first is same, first is more)
+    assert ({"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 3, "d": 4}, "{'a': 1, 'b': 2}") == (first, more, repr(first))
+    assert (2, True, False, False) == (len(first), "b" in first, "c" in first, "x" in first)
+    with pytest.raises(KeyError, match="c"):
+        first["c"]
