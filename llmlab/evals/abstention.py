@@ -3,6 +3,8 @@
 A score says how sure an answer is of itself; what scores at least a threshold is answered, the rest abstains. *Coverage* is the share that
 is answered, *risk* the share of wrong ones among the answers. A case without an answer at all has the score -inf: no threshold answers it.
 Answers to one question are no independent cases, so each function takes `clusters`: the question that each case asks.
+
+Notebook: 04_hallucination.ipynb
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How well the grounding check finds what is made up, beside detectors that look at the surface only."""
+"""How well the grounding check finds what is made up, beside detectors that look at the surface only.
+
+Notebook: 04_hallucination.ipynb
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How well a score tells two classes apart, whatever the threshold: the area under the ROC curve, with its interval."""
+"""How well a score tells two classes apart, whatever the threshold: the area under the ROC curve, with its interval.
+
+Notebook: 04_hallucination.ipynb
+"""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from llmlab.lab.run import App
 from llmlab.lab.runs import Row, Runs
 from llmlab.pipeline.abstain import Abstain
 from llmlab.pipeline.grounding.guard import GroundingGuard
+from llmlab.pipeline.grounding.relevance import RELEVANT
 from llmlab.pipeline.output import response_format
 from llmlab.pipeline.parsing.parse import parse
 from llmlab.pipeline.route import Route
@@ -52,7 +53,7 @@ MADE_UP_PUT_IN = {
     "made up": "one fact in 12 of 100 answers that the documents hold (assumed); all else as in the bundled model",
     "questions": "the help desk's: 96 answerable, 24 not; the stack asks 6/5, the others 1/4 of the requests",
     "right": "graded right, and word for word what the same model says when it makes nothing up; n questions, not answers",
-    "apps": f"stack: GroundingGuard(threshold={GROUNDED}) abstains, and so does who says that it doesn't know",
+    "apps": f"stack: GroundingGuard(threshold={GROUNDED}, relevant={RELEVANT}) abstains, and so does who says that it doesn't know",
 }
 _ROUTES = [Route("main", model="main", stream=False)]
 
@@ -65,7 +66,7 @@ class SupportAnswer(BaseModel):
     confidence: float = Field(ge=0, le=1)
 
 
-class _Heard(Simulator):
+class Heard(Simulator):
     """A simulator, and what it meant: its words before any weather, or those of an honest twin that draws the same and makes nothing up."""
 
     def __init__(self, twin: Simulator | None = None, **options: Any) -> None:
@@ -75,6 +76,7 @@ class _Heard(Simulator):
         """By request, a text for each attempt."""
 
     def plan(self, request: httpx2.Request, now: float) -> Reply:
+        """Return the answer, and note what was meant."""
         reply = super().plan(request, now)
         honest = reply if self._twin is None else self._twin.plan(request, now)
         said = from_json(b"".join(piece.data for piece in honest.pieces))
@@ -123,7 +125,7 @@ def play_bad_json(seed: int, requests: int) -> Runs:
     """
     reading = stack.replace(routes=_ROUTES, hedge=None, output=SupportAnswer, reask=2)
     apps: dict[str, App] = {"naive": partial(_loaded, app=naive), "careful": partial(_loaded, app=careful), "stack": reading}
-    return _heard(apps, dict.fromkeys(apps, requests // 2), lambda: _Heard(seed=seed), _true_to, seed, BAD_JSON_FAULTS)
+    return _heard(apps, dict.fromkeys(apps, requests // 2), lambda: Heard(seed=seed), _true_to, seed, BAD_JSON_FAULTS)
 
 
 def _true_to(row: Row, meant: Sequence[str]) -> bool:
@@ -157,7 +159,9 @@ def play_made_up(seed: int, requests: int) -> Runs:
         seed: Of the answers.
         requests: A fifth more are sent by the stack, and a quarter of these by the others, which differ in nothing.
     """
-    grounded = stack.replace(routes=_ROUTES, hedge=None, guards_out=[GroundingGuard(threshold=GROUNDED)], abstain=Abstain())
+    grounded = stack.replace(
+        routes=_ROUTES, hedge=None, guards_out=[GroundingGuard(threshold=GROUNDED, relevant=RELEVANT)], abstain=Abstain()
+    )
     apps: dict[str, App] = {"naive": naive, "careful": careful, "stack": grounded}
     sent = {"naive": requests // 4, "careful": requests // 4, "stack": 6 * requests // 5}
     models, honest = {"main": MODEL}, {"main": replace(MODEL, made_up=0.0)}
@@ -166,7 +170,7 @@ def play_made_up(seed: int, requests: int) -> Runs:
     def right(row: Row, meant: Sequence[str]) -> bool:
         return bool(row.right) and (row.text in meant or not cases[row.case].answerable)
 
-    return _heard(apps, sent, lambda: _Heard(Simulator(models=honest, seed=seed), models=models, seed=seed), right, seed)
+    return _heard(apps, sent, lambda: Heard(Simulator(models=honest, seed=seed), models=models, seed=seed), right, seed)
 
 
 def made_up(runs: Runs, slow_seconds: float) -> dict[str, dict[str, Estimate]]:
@@ -207,7 +211,7 @@ def _by_question(outcomes: Iterable[tuple[str, bool]]) -> Estimate:
 def _heard(
     apps: Mapping[str, App],
     requests: Mapping[str, int],
-    simulator: Callable[[], _Heard],
+    simulator: Callable[[], Heard],
     right: Callable[[Row, Sequence[str]], bool],
     seed: int,
     faults: Sequence[Fault] = (),

@@ -6,10 +6,10 @@ Notebook: 04_hallucination.ipynb
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache, partial, reduce
+from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx2
@@ -18,7 +18,7 @@ import openai
 from llmlab.data.help_desk import Case, cases, retrieve, says_dont_know
 from llmlab.errors import BadInput, UnknownName
 from llmlab.evals.statistics import Estimate, clustered_proportion, quantile
-from llmlab.lab.answers import BAD_JSON, BAD_JSON_FAULTS, SupportAnswer
+from llmlab.lab.answers import BAD_JSON, BAD_JSON_FAULTS, Heard, SupportAnswer
 from llmlab.lab.lab import Lab
 from llmlab.lab.run import App
 from llmlab.lab.runs import Row, Runs
@@ -31,7 +31,7 @@ from llmlab.pipeline.prompt import Prompt
 from llmlab.pipeline.route import Route
 from llmlab.protocol.models import MODELS
 from llmlab.wire.faults import Fault
-from llmlab.wire.habits import HABITS, Habits
+from llmlab.wire.habits import HABITS
 from llmlab.wire.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ RUNGS = {
 """Each rung and what it adds."""
 MADE_UP = 0.12
 """Share of answers in which a fact is changed (assumed)."""
-BEYOND = ("q003", "q010", "q040", "q041", "q043", "q045", "q053", "q068", "q083")
+BEYOND = ("q003", "q010", "q040", "q041", "q043", "q045", "q053", "q083")
 """Questions for which the simulated model copies the wrong sentence although it makes nothing up: matching words is not understanding."""
 OUTCOMES = ("right", "silently wrong", "degraded", "abstained", "failed")
 """What reaches the user. Degraded: with a warning, or right from a weaker model. Silent: wrong, without a warning."""
@@ -74,14 +74,40 @@ def weather(seed: int = 7, bad_json: float = BAD_JSON, made_up: float = MADE_UP)
         bad_json: Share of answers that are spoiled (0 to 1).
         made_up: Share of answers in which a fact is changed though the documents hold it (0 to 1).
     """
-    return Lab(seed=seed, faults=spoilers(bad_json), simulator=_model(seed, made_up))
+    return _bench(seed, bad_json, made_up)
 
 
-@lru_cache(maxsize=64)
-def _model(seed: int, made_up: float) -> Simulator:
-    """Return the model; the same one for the same numbers, so that runs can be told to have met the same."""
-    changed: dict[str, str | Habits] = {model.name: replace(HABITS[model.snapshots[0]], made_up=made_up) for model in MODELS}
-    return Simulator(models=changed, seed=seed)
+class _Bench(Lab):
+    """A lab that knows what its model would have said if it made nothing up: what is graded right and made up nowhere, is right."""
+
+    def __init__(self, seed: int, faults: Sequence[Fault], made_up: float) -> None:
+        first = {model.name: HABITS[model.snapshots[0]] for model in MODELS}
+        told, honest = ({name: replace(one, made_up=rate) for name, one in first.items()} for rate in (made_up, 0.0))
+        self._heard = Heard(Simulator(models=honest, seed=seed), models=told, seed=seed)
+        super().__init__(seed=seed, faults=faults, simulator=self._heard)
+
+    def run(self, app: App, cases: Sequence[Case | str] | None = None, **options: Any) -> Runs:
+        """Send questions to an app: see `Lab.run`."""
+        self._heard.meant.clear()
+        runs = super().run(app, cases, **options)
+        rows = [replace(row, right=bool(row.right) and self._honest(row)) for row in runs.rows]
+        return Runs(rows, runs._attempts, weather=runs.weather, banner=runs.banner)
+
+    def _honest(self, row: Row) -> bool:
+        meant = self._heard.meant.get(f"{row.case}/{row.repetition}", ())
+        return not _by_id()[row.case].answerable or said(row.text) in map(said, meant)
+
+
+@lru_cache(maxsize=16)
+def _bench(seed: int, bad_json: float, made_up: float) -> Lab:
+    """Return the same lab for the same numbers, so that runs can be told to have met the same."""
+    return _Bench(seed, spoilers(bad_json), made_up)
+
+
+def said(text: str) -> str:
+    """Return the words in an answer: those of its field `answer`, or the text itself where it is no object."""
+    found = json.loads(text) if text.lstrip().startswith("{") else {}
+    return str(found.get("answer", text))
 
 
 _ROUTES = [Route("main", model="main", stream=False), Route("fast", model="fast", stream=False)]
@@ -134,6 +160,15 @@ def ladder(threshold: float = THRESHOLD, top: str = "+ abstain") -> dict[str, Ap
     names = list(RUNGS)
     rung(top)
     return {name: rung(name, threshold) for name in names[: names.index(top) + 1]}
+
+
+def with_warnings(runs: Runs) -> Runs:
+    """Return runs with `+ grounding` after `+ repair`: a warning changes nothing that was asked or said, so nobody is asked again."""
+    made = runs.only("+ repair")
+    rows, attempts = [replace(row, app="+ grounding") for row in made.rows], [("+ grounding", attempt) for _, attempt in made._attempts]
+    warned = Runs(rows, attempts, weather={"+ grounding": made.weather["+ repair"]}, banner=runs.banner)
+    parts = [part for app in runs.apps for part in ([runs.only(app), warned] if app == "+ repair" else [runs.only(app)])]
+    return reduce(add, parts)
 
 
 @cache
@@ -195,11 +230,18 @@ def _share(frame: pd.DataFrame, hit: pd.Series) -> Estimate:
     return clustered_proportion(hit[frame.index].groupby(frame["case"]).mean().tolist())
 
 
-def became(runs: Runs, before: str, after: str) -> dict[str, int]:
-    """Return what became, on a higher rung, of the requests that failed on a lower one: how many each."""
-    first, second = ({(row.case, row.repetition): outcome(row) for row in runs.only(app).rows} for app in (before, after))
-    counts = Counter(second[who] for who, what in first.items() if what == "failed")
-    return {name: counts[name] for name in OUTCOMES if counts[name]}
+def became(frame: pd.DataFrame, app: str, what: str, on: str) -> dict[str, int]:
+    """Return what the requests with one outcome on a rung are on another: how many each.
+
+    Args:
+        frame: As `reached` gives it.
+        app: A rung.
+        what: Which of its outcomes.
+        on: The other rung.
+    """
+    sides = [frame[frame["app"] == name].set_index(["case", "repetition"])["outcome"] for name in (app, on)]
+    counts = sides[1][sides[0][sides[0] == what].index].value_counts()
+    return {name: int(counts[name]) for name in OUTCOMES if name in counts}
 
 
 class Scored(NamedTuple):

@@ -5,7 +5,6 @@ Notebook: 04_hallucination.ipynb
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +12,12 @@ from typing import Any
 import ipywidgets as widgets
 import pandas as pd
 
-from llmlab.data.grounding_probes import probes
+from llmlab.data.grounding_probes import HALVES, probes
 from llmlab.data.help_desk import Case, retrieve
 from llmlab.evals import grounding as measured
 from llmlab.evals.abstention import risk_coverage
 from llmlab.lab.lab import Lab
-from llmlab.lab.ladder import RUNGS, Scored, ladder, questions, reached, rung, scored, shares, weather
+from llmlab.lab.ladder import RUNGS, Scored, ladder, questions, reached, rung, said, scored, shares, weather, with_warnings
 from llmlab.lab.pictures import Beside, Picture, price_bar, reach, reach_table, risk_curve
 from llmlab.lab.run import App
 from llmlab.lab.runs import Runs
@@ -56,21 +55,29 @@ def mixed(seed: int, n: int = 2000, made_up: float = 0.08) -> Scored:
     )
 
 
-def detection_table(half: str | None = None) -> pd.DataFrame:
-    """Return how well the check ranks what is made up, beside detectors that look at the surface only: a row a detector."""
-    found = measured.areas(probes(half))
-    return pd.DataFrame([{"detector": name, "n (questions)": area.n, "AUROC": area.text(3)} for name, area in found.items()])
+def detection_table() -> pd.DataFrame:
+    """Return how well the check ranks what is made up, beside detectors that look at the surface only: AUROC by half of the probes."""
+    halves = [measured.areas(probes(half)) for half in HALVES]
+    titles = [f"{half} half, {found['llmlab'].n} questions" for half, found in zip(HALVES, halves, strict=True)]
+    return pd.DataFrame(
+        {"detector": name, **{title: found[name].text(3) for title, found in zip(titles, halves, strict=True)}} for name in halves[0]
+    )
 
 
-def undetected_table(half: str | None = None) -> pd.DataFrame:
-    """Return which kinds of made-up answers the check lets through, most first; supported kinds stand below, with their false alarms."""
-    lines = []
-    for kind, share in measured.flagged(probes(half)).items():
-        fine = kind in _SUPPORTED
-        caught = share.value or 0.0
-        lines.append((fine, caught, {"kind": kind, "is": "supported" if fine else "made up", "n (questions)": share.n}, share))
-    lines.sort(key=lambda line: line[:2])
-    return pd.DataFrame([{**line, "flagged (%)": share.text(0, scale=100)} for _, _, line, share in lines])
+def undetected_table() -> pd.DataFrame:
+    """Return what the check flags of each kind, least first; supported kinds stand below, with their false alarms."""
+    every, held = measured.flagged(probes()), measured.flagged(probes("held"))
+    order = sorted(every, key=lambda kind: (kind in _SUPPORTED, every[kind].value or 0.0))
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "is": "supported" if kind in _SUPPORTED else "made up",
+            "questions": every[kind].n,
+            "flagged (%)": every[kind].text(0, scale=100),
+            "in the held half (%)": held[kind].text(0, scale=100),
+        }
+        for kind in order
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,14 +163,13 @@ class Hallucination(Panel):
     def experiment(self, turn: Turn, **values: Any) -> Result:
         """Run the rungs in the same weather, and look at one answer."""
         setting = Setting(seed=turn.seed, **values)
-        runs = turn.play(setting.lab, setting.apps, questions())
+        runs = turn.play(setting.lab, {name: app for name, app in setting.apps.items() if name != "+ grounding"}, questions())
+        runs = with_warnings(runs) if "+ grounding" in setting.apps else runs
         frame = reached(runs, setting.threshold)
         pictures: list[Picture] = [reach(frame), price_bar(runs.frame)]
         if "+ repair" in runs.apps:
             pictures.insert(1, risk_curve(risk_coverage(*scored(runs)), setting.threshold))
-        return Result(
-            sentence(setting, runs, frame), reach_table(frame), tuple(pictures), note(setting, runs), beside(setting)._repr_html_()
-        )
+        return Result(sentence(setting, runs, frame), reach_table(frame), tuple(pictures), note(setting, runs), beside(setting).html())
 
     def code(self, seed: int, **values: Any) -> str:
         """Return the lines that do the same."""
@@ -180,12 +186,6 @@ def _repair() -> Pipeline:
     app = rung("+ repair")
     assert isinstance(app, Pipeline)
     return app
-
-
-def said(text: str) -> str:
-    """Return the words in an answer: those of its field `answer`, or the text itself where it is no object."""
-    found = json.loads(text) if text.lstrip().startswith("{") else {}
-    return str(found.get("answer", text))
 
 
 def beside(setting: Setting) -> Beside:
@@ -205,17 +205,16 @@ def _playback(name: str, setting: Setting) -> Playback:
 def sentence(setting: Setting, runs: Runs, frame: pd.DataFrame) -> str:
     """Return the result and its price."""
     found, n = shares(frame), len(runs) // len(runs.apps)
+    rungs = [app for app in runs.apps if app in ("naive", "+ repair", runs.apps[-1])]
 
     def path(name: str) -> str:
-        return " → ".join(f"{100 * (found[app][name].value or 0.0):.1f}" for app in dict.fromkeys((runs.apps[0], runs.apps[-1])))
+        return " → ".join(f"{100 * (found[app][name].value or 0.0):.1f}" for app in rungs)
 
-    end = f"(n = {n} a rung, seed {setting.seed})"
-    if setting.top == "naive":
-        return f"Silently wrong: {path('silently wrong')} %; failed: {path('failed')} % {end}"
     tokens = [runs.measures()[app]["tokens_per_request"].value or 0.0 for app in (runs.apps[0], runs.apps[-1])]
+    more = f", for {100 * (tokens[1] / tokens[0] - 1):.1f} % more tokens" if len(rungs) > 1 else ""
     return (
-        f"From naive to {setting.top}: failed {path('failed')} %, silently wrong {path('silently wrong')} %, "
-        f'for {100 * (tokens[1] / tokens[0] - 1):.1f} % more tokens and {path("abstained")} % "I don\'t know" {end}'
+        f"{' → '.join(rungs)}: failed {path('failed')} %, silently wrong {path('silently wrong')} %, "
+        f'"I don\'t know" {path("abstained")} %{more} (n = {n} a rung, seed {setting.seed})'
     )
 
 

@@ -16,7 +16,7 @@ from llmlab.notebook.check import OTHER_SEEDS, Wrong, exercise
 from llmlab.notebook.hallucination import mixed
 from llmlab.protocol.draws import uniform
 from llmlab.wire.faults import FAULTS
-from llmlab.wire.faults.content_base import Scene
+from llmlab.wire.faults.content_base import Scene, _ContentFault
 from llmlab.wire.faults.retelling import Said
 
 MOST_WRONG = 0.02
@@ -82,7 +82,7 @@ def _texts() -> Iterator[Spoiled]:
         text = json.dumps({"order": f"ORD-{1042 + number}", "reason": "arrived damaged", "amount": amount})
         yield Spoiled("none", text, amount)
         for name, kind in FAULTS.items():
-            if hasattr(kind, "retell") and not kind.__name__.startswith("_"):
+            if issubclass(kind, _ContentFault):
                 for again in range(4):
                     said = Said(text)
                     scene = Scene({"messages": [{"role": "user", "content": text}]}, partial(uniform, 7, name, number, again))

@@ -1,4 +1,7 @@
-"""Abstention: "I don't know" as an outcome of its own, and what the user is told instead of an answer."""
+"""Abstention: "I don't know" as an outcome of its own, and what the user is told instead of an answer.
+
+Notebook: 04_hallucination.ipynb
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 
 from llmlab.data.help_desk import normalize, says_dont_know
 from llmlab.errors import BadInput
+from llmlab.pipeline.courtesies import courteous
 from llmlab.pipeline.guardrails.refusal import RefusalGuard
 from llmlab.pipeline.prompt import Document
 
@@ -34,15 +38,14 @@ _ADMITS = re.compile(
 _RHETORICAL = re.compile(r"\b(?:know|sure|certain) (?:if|whether) you(?:'re| are)? (?:know|knew|aware|reali|notice|saw|heard|read)")
 _SOMEBODY = r"(?:contact|ask|reach|call|chat with|email|write to|get in touch|speak|talk|check with|turn to)\b.*"
 _IDLE = re.compile(
-    r"(?:i'm |i am |we're |we are |so |very )*(?:sorry|afraid|unfortunately|apolog\w+)\b[\w' ]*|(?:many )?thank\w*\b[\w' ]*"
-    r"|(?:good|great) question|happy to help|in short|here is what applies|i hope [\w' ]+|if [\w' ]+"
+    r"(?:i'm |i am |we're |we are |so |very )*(?:sorry|afraid|unfortunately|apolog\w+)\b[\w' ]*|if [\w' ]+"
     r"|(?:please |feel free to |you (?:can |could |may |might |want to )+"
     rf"|i(?: would|'d)? (?:suggest|recommend)(?: that)? (?:you )?)*{_SOMEBODY}"
     r"|(?:please |could you |can you )*(?:let me know|tell me|rephrase|give me|share more|provide more)\b.*"
     r"|(?:i|we)(?: can| could| will|'ll|'d| would| gladly| be| happy| glad| to| try)+ "
     r"(?:ask|check|connect|find out|forward|hand|help|look|pass|try)\b.*|(?:i looked at|i had no pages)\b.*"
 )
-"""What says nothing of the matter: apologies, thanks, offers."""
+"""What says nothing of the matter beside an admission, though it is no mere courtesy: regrets, referrals, offers."""
 
 
 def says_unknown(text: str) -> bool:
@@ -61,7 +64,7 @@ def says_unknown(text: str) -> bool:
         for part in filter(None, parts):
             if _admits(part):
                 admitted = True
-            elif re.search(r"\d", part) or not (_IDLE.fullmatch(part) or (len(parts) > 1 and _LED.match(part))):
+            elif re.search(r"\d", part) or not (courteous(part) or _IDLE.fullmatch(part) or (len(parts) > 1 and _LED.match(part))):
                 return False
     return admitted
 

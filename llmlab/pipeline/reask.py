@@ -1,4 +1,7 @@
-"""Asking again: an answer that cannot be read is sent back with what is wrong with it, a few times, and then another route is asked."""
+"""Asking again: an answer that cannot be read is sent back with what is wrong with it, a few times, and then another route is asked.
+
+Notebook: 04_hallucination.ipynb
+"""
 
 from __future__ import annotations
 

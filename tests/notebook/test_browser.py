@@ -193,3 +193,25 @@ def test_the_brown_out_is_dragged_short_and_the_sentence_says_what_is_left_of_th
         expect(sentence).to_contain_text("100.0 % → 100.0 % in time", timeout=SECONDS)
         page.get_by_role("button", name="Show code").click()
         expect(page.locator(".llmlab-code")).to_contain_text("policy(['fallback'], attempts=4, timeout_seconds=4)")
+
+
+def test_the_ladder_is_climbed_and_the_threshold_moved(address: str) -> None:
+    from playwright.sync_api import expect
+
+    with opened(address, "04_hallucination.ipynb") as page:
+        sentence = page.locator(".llmlab-sentence")
+        expect(sentence).to_contain_text("naive → + repair → + abstain: failed")
+        opening = sentence.inner_text()
+        assert 3 == len([width for width in pixels(page) if width > 1000])
+        expect(page.locator(".jupyter-widgets").get_by_text("2: no source").first).to_be_visible()
+        moved(page, 2, steps=2, key="ArrowLeft")
+        expect(sentence).to_contain_text("naive → + repair: failed", timeout=SECONDS)
+        repaired = sentence.inner_text()
+        moved(page, 0, steps=2)
+        expect(sentence).not_to_have_text(repaired, timeout=SECONDS)
+        page.get_by_role("button", name="Show code").click()
+        expect(page.locator(".llmlab-code")).to_contain_text("weather(seed=7, bad_json=0.4, made_up=0.12)")
+        page.get_by_role("button", name="Reset").click()
+        expect(sentence).to_have_text(opening, timeout=SECONDS)
+        page.get_by_role("button", name="Feel it").click()
+        expect(page.locator(".llmlab-chat")).to_have_count(2)

@@ -98,5 +98,8 @@ def test_an_exercise_registers_itself_and_is_found_by_name(double: Callable[[Any
 
 
 def test_an_exercise_that_does_not_exist_names_those_that_do() -> None:
-    with pytest.raises(AttributeError, match="there is no exercise 'tripled'; there is: a_rule, a_threshold, calm_down, clicks_needed"):
+    with pytest.raises(
+        AttributeError,
+        match="there is no exercise 'tripled'; there is: a_rule, a_threshold, answers_needed, calm_down, careful_threshold, clicks_needed",
+    ):
         check.tripled  # noqa: B018

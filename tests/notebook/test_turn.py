@@ -80,3 +80,11 @@ def test_the_same_app_in_the_same_weather_is_not_run_twice() -> None:
     for number in range(20):
         Turn(1, 7, memory=memory).play(lab(), {f"app {number}": app})
     assert 8 == len(memory)
+
+
+def test_another_simulator_is_another_run() -> None:
+    memory: dict[Any, Any] = {}
+    labs = [llmlab.Lab(seed=7, simulator=llmlab.wire.Simulator(seed=seed)) for seed in (1, 2)]
+    first, second = (Turn(4, 7, memory=memory).play(one, {"first": llmlab.naive}) for one in labs)
+    assert first.frame["wait_seconds"].tolist() != second.frame["wait_seconds"].tolist()
+    assert first is Turn(4, 7, memory=memory).play(labs[0], {"first": llmlab.naive})

@@ -107,6 +107,17 @@ def test_structured_output_is_held_back_until_it_can_be_read() -> None:
     assert Refund(days=30) == last.answer.data
 
 
+def test_what_was_mended_goes_on_as_json_that_guards_can_read() -> None:
+    page = {"id": "returns", "text": "You can return it within 30 days."}
+    for words, status in (("You can return it within 30 days.", "ok"), ("You can return it within 90 days.", "abstained")):
+        text = f'Here it is:\n```json\n{{"days": 30, "why": "{words}",}}\n```'
+        answer = ask(Wire(good(text)), output=Refund, documents=[page], guards_out=[llmlab.grounding.GroundingGuard()])
+        assert status == answer.status
+    kept = ask(Wire(good("```json\n" + RIGHT + "\n```")), output=Refund)
+    assert RIGHT == kept.text
+    assert "after repair: fence" in str(kept.trace.frame["reason"].tolist())
+
+
 def test_or_it_is_shown_as_it_comes_and_never_asked_for_again() -> None:
     *shown, last = streamed_events(Wire(good('{"days": 3', '0, "why"', ': "so', '"}')), output=Refund, reask=0)
     assert [{"days": 30}, {"days": 30, "why": "so"}] == [event.fields for event in shown if isinstance(event, Partial)]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from llmlab.pipeline.parsing.parse import Parsed, reask_message
 from llmlab.wire.finding import Document
 from llmlab.wire.reading import Injection, Wishes, read, smuggled
 
@@ -41,6 +42,11 @@ def test_feedback_on_the_form_is_no_new_question() -> None:
     assert "How much is it?" == read(messages).question
     assert read(messages).wishes.json
     assert "And returns?" == read(user("How much is it?", "And returns?")).question
+
+
+def test_what_a_pipeline_says_when_it_asks_again_is_no_new_question() -> None:
+    _, again = reask_message(Parsed(error="the answer: it is cut off"), '{"days": 3')
+    assert "How much is it?" == read(user(f"{PAGE}\nQuestion: How much is it?", again["content"])).question
 
 
 def test_documents_may_stand_in_any_message_and_get_a_number_if_they_have_no_id() -> None:

@@ -37,7 +37,7 @@ def reach(frame: pd.DataFrame) -> Picture:
     left = max([width_of(app, FONT_POINTS + 1, "bold") for app in rungs], default=0.5) + 0.25
     high = _ROW_INCHES * max(1, len(rungs))
     picture = Picture(_HEAD_INCHES + high + _FOOT_INCHES)
-    room, end = WIDTH_INCHES - left - 0.75, 0.75
+    room = WIDTH_INCHES - left - 0.75
     axes = picture.box(left, _FOOT_INCHES, room, high, sides=())
     for number, (app, found) in enumerate(rungs.items()):
         middle, at = len(rungs) - number - 0.5, 0.0
@@ -54,13 +54,8 @@ def reach(frame: pd.DataFrame) -> Picture:
         axes.say(1.0 + 0.08 / room, middle, f"{100 * (found['silently wrong'].value or 0.0):.1f} %", color=RUST, weight="bold")
         picture.write(left - 0.12, _FOOT_INCHES + _ROW_INCHES * middle, app, **bold(), ha="right")
     axes.set(xlim=(0, 1), ylim=(0, max(1, len(rungs))), xticks=[], yticks=[])
-    at = max(0.1, WIDTH_INCHES - end - sum(width_of(name) + 0.44 for name in _LOOKS))
-    for name, look in _LOOKS.items():
-        box = picture.box(at, 0.12, 0.15, 0.15, sides=())
-        box.barh(0.5, 1, height=1, color=look.color, hatch=look.hatch, edgecolor="white" if look.hatch else look.color)
-        box.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
-        picture.write(at + 0.2, 0.19, name)
-        at += width_of(name) + 0.44
+    entries = [("■", look.color, name) for name, look in _LOOKS.items()]
+    picture.explain(max(0.1, WIDTH_INCHES - 0.45 - sum(width_of(name) + 0.5 for name in _LOOKS)), 0.19, entries)
     return picture
 
 

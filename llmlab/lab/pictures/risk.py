@@ -8,7 +8,7 @@ import pandas as pd
 
 from llmlab.lab.pictures.base import BLUE, FONT_POINTS, INK, PALE, RULE, RUST, VERMILION, Picture, bold
 
-_TICKS = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
+_TICKS = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 
 
 def at_threshold(frame: pd.DataFrame, threshold: float) -> pd.Series:

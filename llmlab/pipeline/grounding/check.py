@@ -1,4 +1,7 @@
-"""Is an answer supported by its sources? Without a model: claims, their words and values, citations and quotes are compared."""
+"""Is an answer supported by its sources? Without a model: claims, their words and values, citations and quotes are compared.
+
+Notebook: 04_hallucination.ipynb
+"""
 
 from __future__ import annotations
 
@@ -89,13 +92,14 @@ def check(answer: str, *, sources: Iterable[Any], question: str | None = None, t
     documents = as_documents(sources)
     text = answer[:MAX_ANSWER]
     cited, quoted = citations(text, documents), quotes(text, documents)
-    found = parts(without(text, cited))
+    plain = without(text, cited)
+    found = parts(plain)
     asked = passage((question or "")[:MAX_ANSWER])
     texts = indexed(tuple(document.text for document in documents))
     claims = []
     for number, part in enumerate(found):
         own = _cited(number, found, cited)
-        match = _held_to(part, text, asked, own, texts, documents)
+        match = _held_to(part, plain, asked, own, texts, documents)
         inside = _between(quoted, part.start, part.end)
         if any(not quote.sources for quote in inside):
             match = match._replace(score=min(match.score, 0.2), reason="the quote is in no source")

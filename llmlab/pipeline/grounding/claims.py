@@ -6,6 +6,8 @@ import re
 from typing import NamedTuple
 
 from llmlab.data.help_desk import says_dont_know
+from llmlab.pipeline.abstain import says_unknown
+from llmlab.pipeline.courtesies import courteous, opened
 from llmlab.pipeline.grounding.passage import Passage, lower, passage, sentences
 
 _CLAUSE = re.compile(
@@ -16,6 +18,7 @@ _LEADING = re.compile(
     r"(?:\s*(?:[-*•]|\d{1,2}[.)])\s+|\s*(?:and|but|while|whereas)\b\s*|\s*(?:yes|no|sure|sorry)[,.:;!]+\s*)*", re.IGNORECASE
 )
 """What begins a claim and is no part of it: list marks, conjunctions, and the answer to yes-or-no."""
+_AROUND = " \t\n.,;:!?-\u2013\u2014"
 _MIN_WORDS = 2
 """A clause with fewer content words and values than this stays with its neighbor."""
 
@@ -31,13 +34,12 @@ class Part(NamedTuple):
 
 
 def parts(text: str) -> list[Part]:
-    """Return what `text` claims. A sentence that says "I don't know" claims nothing, unless it holds a value."""
+    """Return what `text` claims: nothing, where a sentence is a courtesy, or admits not to know and says nothing beside it."""
     found: list[Part] = []
-    small = lower(text)
+    small, admits = lower(text), says_dont_know(text)
     for start, end in sentences(text):
-        if says_dont_know(text[start:end]) and not passage(text[start:end], small[start:end]).values:
-            continue
-        found += _clauses(text, small, start, end)
+        if not (courteous(text[start:end].strip(_AROUND)) or (admits and says_unknown(text[start:end]))):
+            found += _clauses(text, small, start, end)
     return found
 
 
@@ -52,7 +54,7 @@ def _clauses(text: str, small: str, start: int, end: int) -> list[Part]:
                 continue
             if result:
                 first, content = _claim(text, small, result.pop().start, cut)
-        if content.stems or content.values:
+        if (content.stems or content.values) and not courteous(text[first:cut].strip(_AROUND)):
             result.append(Part(first, first + len(text[first:cut].rstrip(" \t\n,;:")), (start, end), content))
         open_from = cut
     return result
@@ -61,4 +63,5 @@ def _clauses(text: str, small: str, start: int, end: int) -> list[Part]:
 def _claim(text: str, small: str, start: int, end: int) -> tuple[int, Passage]:
     skipped = _LEADING.match(text, start, end)
     first = skipped.end() if skipped and skipped.end() < end else start
+    first = opened(text, first, end)
     return first, passage(text[first:end], small[first:end])

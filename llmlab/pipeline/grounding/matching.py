@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from rapidfuzz import fuzz, process
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Levenshtein, Opcode
 
+from llmlab.pipeline.grounding import polarity
 from llmlab.pipeline.grounding.passage import Passage, Sources
+from llmlab.pipeline.grounding.polarity import Doubts, Near
 from llmlab.pipeline.grounding.values import Value, same
 from llmlab.pipeline.grounding.words import OPPOSITE, SYNONYMS
 
@@ -22,12 +24,10 @@ _CLOSE = 0.85
 """A sentence that shares this part of what the best one shares may be the right one too."""
 _FEW = 0.55
 """Below this the words alone are too few, whatever else agrees."""
+_REPEATED = 0.8
+"""A claim of which this part repeats the sentence word by word is compared word by word."""
 _FUZZY = 82
 """How alike two words must be to count as one (0 to 100)."""
-
-
-_Near = Callable[[], Iterable[Passage]]
-"""Gives the other sentences that come into question; they are taken apart only then."""
 
 
 class Match(NamedTuple):
@@ -67,8 +67,9 @@ def best(claim: Passage, question: Passage, sources: Sources, only: Container[in
             break
         others = [other for other in ranked if other != sentence]
         closer = [other for other in others if by_words.get(other, 0.0) >= by_words.get(sentence, 0.0)]
-        near, closest = (partial(map, sources.passage, some) for some in (others, closer))
-        matches.append(Match(*_compare(claim, sources.passage(sentence), question, near, closest, weights, known, names), sentence))
+        near, given = partial(map, sources.passage, others), sources.passage(sentence)
+        rivals = _elsewhere(claim, given, question, closer, sources)
+        matches.append(Match(*_compare(claim, given, question, near, rivals, weights, known, names), sentence))
     return max(matches, key=lambda match: match.score)
 
 
@@ -88,8 +89,8 @@ def _compare(
     claim: Passage,
     given: Passage,
     question: Passage,
-    near: _Near,
-    closer: _Near,
+    near: Near,
+    rivals: Doubts,
     weights: dict[str, float],
     known: set[str],
     names: set[str],
@@ -106,14 +107,22 @@ def _compare(
     score = 0.45 + 0.55 * min(1.0, inside + 0.6 * asked + 0.4 * about) if total else 0.9
     if hits and hits == len(claim.values):
         score = max(score, 0.6 + 0.4 * score)
+    ours = [shared.get(key, key) for key in claim.sequence]
+    steps = Levenshtein.opcodes(ours, given.sequence) if shared else ()
+    equal = [step for step in steps if step.tag == "equal"]
+    repeats = sum(step.src_end - step.src_start for step in equal) > _REPEATED * len(ours)
+    runs = [step for step in equal if repeats or step.src_end - step.src_start > 1]
     doubts = [
-        *_values(claim, given, question, near),
-        *_elsewhere(claim, given, question, closer),
-        *_replaced(claim, given, shared, known),
-        *_denials(claim, given, shared),
+        *_values(claim, given, question, near, repeats, repeats and len(equal) == 1),
+        *rivals,
+        *_replaced(claim, given, shared, known, ours, steps, repeats),
+        *polarity.turned(claim, given, runs, repeats),
+        *polarity.promises(claim, given, near),
+        *polarity.sweeps(claim, given, near),
+        *(() if repeats else polarity.denials(claim, given, shared)),
         *_names(claim, given, question, near, names),
-        *_opposites(claim, given),
-        *_conditions(claim, given, shared),
+        *polarity.opposites(claim, given),
+        *polarity.conditions(claim, given, shared),
         *_swaps(claim, given, shared),
     ]
     # The worst doubt counts in full, and each (itself again) a little more.
@@ -135,20 +144,21 @@ def _twin(key: str, given: Passage) -> str | None:
     return found[0] if found and found[0] not in OPPOSITE else None
 
 
-def _values(claim: Passage, given: Passage, question: Passage, near: _Near) -> list[tuple[float, str]]:
+def _values(claim: Passage, given: Passage, question: Passage, near: Near, repeats: bool, verbatim: bool) -> Doubts:
+    """Find the values that are not in the sentence. One of the question may be mentioned, but not stand for another in the same words."""
     doubts = []
     for value in claim.values:
         if any(same(value, other) for other in given.values):
             continue
         rivals = [other for other in given.values if other.dimension == value.dimension]
         holders = [passage for passage in near() if any(same(value, other) for other in passage.values)]
-        if any(same(value, other) for other in question.values):
+        if any(same(value, other) for other in question.values) and not (verbatim and rivals):
             doubts.append((0.8, f"{_text(value)} is in the question, and not in the source"))
         elif _adds_up(value, claim.values):
             continue
         elif holders:
             fits = any(key in passage.stems and key not in given.stems for passage in holders for key in (*claim.stems, *question.stems))
-            doubts.append((0.7 if fits or not rivals else 0.45, f"{_text(value)} is said of something else"))
+            doubts.append((0.45 if rivals and (repeats or not fits) else 0.7, f"{_text(value)} is said of something else"))
         else:
             instead = f"; the source says {_text(rivals[0])}" if rivals else ""
             doubts.append((0.2, f"{_text(value)} is in no source{instead}"))
@@ -161,36 +171,24 @@ def _adds_up(value: Value, claimed: Sequence[Value]) -> bool:
     return len(parts) > 1 and math.isclose(math.fsum(parts), value.amount)
 
 
-def _elsewhere(claim: Passage, given: Passage, question: Passage, near: _Near) -> list[tuple[float, str]]:
+def _elsewhere(claim: Passage, given: Passage, question: Passage, closer: Iterable[int], sources: Sources) -> Doubts:
     """Find a sentence that speaks of more of what the claim and the question speak of, and has another value for it."""
+    if not claim.values:
+        return []
     wanted = claim.stems.keys() | question.stems.keys()
     here = wanted & given.stems.keys()
+    more = [sources.passage(other) for other in closer if {key for key in wanted if other in sources.find(key)} > here]
     for value in claim.values:
-        for passage in near():
+        for passage in more:
             if any(same(value, other) for other in passage.values):
                 continue
-            rivals = [other for other in passage.values if other.unit == value.unit]
-            there = wanted & passage.stems.keys()
-            if rivals and there > here:
-                return [(0.6, f"{_text(value)} may be said of something else; another sentence says {_text(rivals[0])}")]
+            for other in passage.values:
+                if other.unit == value.unit and not any(same(one, other) for one in claim.values):
+                    return [(0.6, f"{_text(value)} may be said of something else; another sentence says {_text(other)}")]
     return []
 
 
-def _denials(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
-    """Find what one side denies and the other affirms; where both deny something, only what is exchanged counts."""
-    backward = {twin: key for key, twin in shared.items()}
-    mine = sorted(key for key in claim.heads if shared.get(key) in given.affirmed - given.denied)
-    theirs = sorted(key for key in given.heads if backward.get(key) in claim.affirmed - claim.denied)
-    if len(shared) < 2:
-        return []
-    if mine and (theirs or (not given.restricts and all(backward.get(key) in claim.denied for key in given.heads))):
-        return [(0.35, f'it denies "{claim.written[mine[0]]}", and the source does not')]
-    if theirs and not claim.restricts and all(shared.get(key) in given.denied for key in claim.heads):
-        return [(0.35, f'the source denies "{given.written[theirs[0]]}"')]
-    return []
-
-
-def _names(claim: Passage, given: Passage, question: Passage, near: _Near, names: set[str]) -> list[tuple[float, str]]:
+def _names(claim: Passage, given: Passage, question: Passage, near: Near, names: set[str]) -> Doubts:
     doubts = []
     for name in sorted(names):
         if name in given.stems or _twin(name, given):
@@ -206,29 +204,14 @@ def _names(claim: Passage, given: Passage, question: Passage, near: _Near, names
     return doubts
 
 
-def _opposites(claim: Passage, given: Passage) -> list[tuple[float, str]]:
-    if bool(claim.heads) != bool(given.heads):
-        return []
-    for key in claim.stems:
-        for other in OPPOSITE.get(key, ()) if key not in given.stems else ():
-            if other in given.stems and other not in claim.stems:
-                return [(0.35, f'the source says the opposite: "{given.written[other]}", not "{claim.written[key]}"')]
-    return []
-
-
-def _conditions(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
-    if len(shared) >= 3 and claim.conditions and given.conditions and not claim.conditions & given.conditions:
-        return [(0.6, "the condition is another one")]
-    return []
-
-
-def _replaced(claim: Passage, given: Passage, shared: dict[str, str], known: set[str]) -> list[tuple[float, str]]:
+def _replaced(
+    claim: Passage, given: Passage, shared: dict[str, str], known: set[str], ours: Sequence[str], steps: Iterable[Opcode], repeats: bool
+) -> Doubts:
     """Find a word that stands in the place of another, in a claim that otherwise repeats the sentence."""
     missing = [key for key in claim.stems if key not in shared]
     if len(shared) < 3 or len(missing) > max(1, len(shared) / 2):
         return []
-    ours = [shared.get(key, key) for key in claim.sequence]
-    for step in Levenshtein.opcodes(ours, given.sequence):
+    for step in steps:
         if step.tag == "replace":
             foreign = [
                 claim.sequence[at] for at in range(step.src_start, step.src_end) if ours.count(ours[at]) > given.sequence.count(ours[at])
@@ -242,13 +225,13 @@ def _replaced(claim: Passage, given: Passage, shared: dict[str, str], known: set
     return []
 
 
-def _swaps(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple[float, str]]:
+def _swaps(claim: Passage, given: Passage, shared: dict[str, str]) -> Doubts:
     """Find a value that the source has for something else in the same sentence: another of its kind stands nearer to all of its words."""
     pairs = list(zip(given.places, given.values, strict=True))
     for number, value in enumerate(claim.values):
         own = [place for place, other in pairs if same(value, other)]
         rivals = [(place, other) for place, other in pairs if other.dimension == value.dimension and not same(value, other)]
-        if not own or not rivals:
+        if not own or not rivals or _in_order(value, claim, given):
             continue
         others = [place for index, place in enumerate(claim.places) if index != number]
         here = [claim.places[number]]
@@ -260,6 +243,13 @@ def _swaps(claim: Passage, given: Passage, shared: dict[str, str]) -> list[tuple
             if gains and min(gains) > 0 and max(gains) > 1:
                 return [(0.45, f"{_text(value)} is said of something else, and {_text(other)} of this")]
     return []
+
+
+def _in_order(value: Value, claim: Passage, given: Passage) -> bool:
+    """Return whether all values of this kind stand in both in the same order."""
+    kinds = (value.dimension, "")
+    mine, theirs = ([one for one in side.values if one.dimension in kinds] for side in (claim, given))
+    return len(mine) == len(theirs) > 1 and all(map(same, mine, theirs))
 
 
 def _distance(places: Sequence[int], others: Sequence[int]) -> int:

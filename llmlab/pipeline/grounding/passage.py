@@ -6,11 +6,12 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import accumulate
+from operator import or_
 
 from llmlab.pipeline.grounding.values import Value, values
-from llmlab.pipeline.grounding.words import CONDITIONS, DENYING, NEGATIONS, STOP, stem
+from llmlab.pipeline.grounding.words import CONDITIONS, DENYING, EVEN, IF, MARKS, NEGATIONS, NOT, STOP, stem
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 TOKEN = re.compile(
@@ -26,11 +27,13 @@ _KEPT = 200_000
 """Texts that are longer together are not kept (in characters)."""
 _JOINS = frozenset(("and", "but", "while"))
 _MARKS = frozenset("%,;:.!?()–—-")
-_SPECIAL = STOP | DENYING | CONDITIONS.keys()
+_SPECIAL = _JOINS | DENYING | MARKS.keys()
 _MEMORY = 20_000
 """How many look-ups of words in a source are kept."""
 _STOPS = frozenset((*".:!?\"'()", ""))
 """A capital behind these may be that of a sentence."""
+_BREAKS = frozenset((*",.:;!", ""))
+"""A "no" that begins a sentence and stands before these is an answer; any other denies."""
 _SCOPE = 3
 """How many content words a denial reaches."""
 _GAP = 6
@@ -43,6 +46,8 @@ _PART = re.compile(rf"[.!?;\n。！？；](?:{_END}|(?<=;)\s+)")
 _ABBREVIATIONS = frozenset("Mr Mrs Ms Dr St vs No Jr Sr Prof etc approx e.g i.e a.m p.m".split(" "))  # noqa: SIM905
 """What may stand before a full stop that ends no sentence, beside a single capital and the number of a list item."""
 
+_TAILS = frozenset(word[-2:] for word in _ABBREVIATIONS)
+
 
 def lower(text: str) -> str:
     """Return `text` in lower case with plain apostrophes and spaces, at the same length."""
@@ -54,6 +59,9 @@ def lower(text: str) -> str:
 
 def _abbreviated(text: str, stop: int) -> bool:
     """Return whether the full stop at `stop` belongs to the word before it."""
+    tail = text[stop - 2 : stop]
+    if tail not in _TAILS and tail[-1:].islower():
+        return False
     first = text.rfind(" ", max(0, stop - 12), stop) + 1
     word = text[first or max(0, stop - 12) : stop].rpartition("\n")[2].lstrip("(\"'“‘[")
     if word in _ABBREVIATIONS or (len(word) == 1 and word.isupper()):
@@ -82,7 +90,10 @@ def sentences(text: str, end: re.Pattern[str] = _SENTENCE) -> list[tuple[int, in
             first += 1
         while last > first and text[last - 1].isspace():
             last -= 1
-        trimmed += [(place, min(place + MAX_SENTENCE, last)) for place in range(first, last, MAX_SENTENCE)]
+        if 0 < last - first <= MAX_SENTENCE:
+            trimmed.append((first, last))
+        else:
+            trimmed += [(place, min(place + MAX_SENTENCE, last)) for place in range(first, last, MAX_SENTENCE)]
     return trimmed
 
 
@@ -96,6 +107,8 @@ class Passage:
     """Each stem as the word that stands there first."""
     sequence: list[str] = field(default_factory=list)
     """The stems in order."""
+    marks: list[int] = field(default_factory=list)
+    """What stands right before each of them, or behind it at the end of a clause, and turns what is said: bits of `words.MARKS`."""
     values: list[Value] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     """Where each value stands, on the same scale."""
@@ -107,15 +120,29 @@ class Passage:
     """Of these, the first behind each denial."""
     affirmed: set[str] = field(default_factory=set)
     """Stems that stand outside of every denial."""
-    restricts: bool = False
-    """Whether a word such as "only" or "unless" stands in it, which may deny in other words."""
-    conditions: set[str] = field(default_factory=set)
+    restricts: set[str] = field(default_factory=set)
+    """Words such as "only" or "unless" in it, which may deny in other words."""
+    bound: int = 0
+    """To what conditions, as bits of `words.CONDITIONS`; "even if" is another one than "if"."""
 
     def deny(self, key: str) -> None:
         """Note that `key`, affirmed so far, is denied behind it ("a machine may not")."""
         self.affirmed.discard(key)
         self.denied.add(key)
         self.heads.add(key)
+
+
+@lru_cache(maxsize=65536)
+def _read(word: str) -> tuple[str, str]:
+    """Return what sort of token this is, and how it is compared: by its stem, or without its apostrophe."""
+    if word[0] in _MARKS:
+        return ("", "") if word in "-%" else ("mark", "")
+    bare = word.replace("'", "")
+    if bare in _SPECIAL:
+        return "special", bare
+    if bare in STOP or not word[0].isalpha():
+        return "other", ""
+    return "word", stem(word.partition("'")[0])
 
 
 def passage(text: str, small: str | None = None) -> Passage:
@@ -126,59 +153,69 @@ def passage(text: str, small: str | None = None) -> Passage:
         small: The same by `lower`, where it is known.
     """
     small = lower(text) if small is None else small
-    tokens = [(match.group(), match.start()) for match in TOKEN.finditer(small)]
-    found = values([word for word, _ in tokens])
+    words = TOKEN.findall(small)
+    found = values(words)
     result = Passage(values=found)
-    stems, taken = result.stems, {place for value in found for place in range(value.first, value.end)}
-    places = []
-    position, reach, fresh, starts, last = 0, 0, False, True, ""
-    for index, (word, place) in enumerate(tokens):
+    stems, marks, taken = result.stems, result.marks, {place for value in found for place in range(value.first, value.end)}
+    places, place, position, clause = [], 0, 0, 0
+    reach, fresh, starts, last, mark = 0, False, True, "", 0
+    for index, word in enumerate([*words, "."]):
         places.append(position)
-        first = word[0]
-        if first in _MARKS:
-            if first not in "-%":
-                if fresh and last:
+        # No character of a word is skipped between tokens: the next one found is the token.
+        place = small.find(word, place)
+        sort, key = ("word", word) if word == "us" and text[place] == "U" else _read(word)
+        if sort == "mark":
+            if fresh and last:
+                result.deny(last)
+            if mark and len(marks) > clause:
+                marks[-1] |= mark
+            mark, clause = 0, len(marks)
+            fresh, last, starts = False, "", starts or word in ".:!?("
+            position, reach = position + _GAP, 0
+        elif sort:
+            position += 1
+            if sort == "word" and index not in taken:
+                result.sequence.append(key)
+                marks.append(mark)
+                if key in stems:
+                    stems[key].append(position)
+                else:
+                    stems[key] = [position]
+                    result.written[key] = text[place : place + len(word)]
+                if text[place] != word[0] and (not starts or not word.isalpha()):
+                    result.names.add(key)
+                if reach:
+                    result.denied.add(key)
+                    if fresh:
+                        result.heads.add(key)
+                    reach, fresh = reach - 1, False
+                else:
+                    result.affirmed.add(key)
+                    last = key
+                mark = 0
+                if word == "free" and words[index + 1 : index + 2] == ["of"]:
+                    reach, fresh, mark = _SCOPE, True, NOT
+            elif sort == "special":
+                if key in _JOINS:
+                    position += _GAP
+                    reach = reach if key == "and" else 0
+                elif key == "nothing" and last:
                     result.deny(last)
-                fresh, last, starts = False, "", starts or first in ".:!?("
-                position, reach = position + _GAP, 0
-            continue
-        position += 1
-        initial, starts = starts, False
-        bare = word.replace("'", "") if "'" in word else word
-        if bare in _SPECIAL and not (bare == "us" and text[place] == "U"):
-            if bare in NEGATIONS:
-                if bare != "no" or index:
-                    reach, fresh = _SCOPE, True
-            elif bare in DENYING:
-                result.restricts = True
-            elif bare in _JOINS:
-                position += _GAP
-                reach = reach if bare == "and" else 0
-            if bare in CONDITIONS:
-                result.conditions.add(CONDITIONS[bare])
-            continue
-        if index in taken or not first.isalpha():
-            continue
-        key = stem(word.partition("'")[0] if "'" in word else word)
-        result.sequence.append(key)
-        if key in stems:
-            stems[key].append(position)
-        else:
-            stems[key] = [position]
-            result.written[key] = text[place : place + len(word)]
-        if text[place] != first and (not initial or not word.isalpha()):
-            result.names.add(key)
-        if reach:
-            result.denied.add(key)
-            if fresh:
-                result.heads.add(key)
-            reach, fresh = reach - 1, False
-        else:
-            result.affirmed.add(key)
-            last = key
-    if fresh and last:
-        result.deny(last)
+                    marks[-1] |= NOT
+                elif key == "not" and index and words[index - 1] == "or":
+                    mark |= EVEN
+                elif key != "no" or index or small[place + 2 : place + 3] not in _BREAKS:
+                    mark |= MARKS.get(key, 0)
+                    if key in NEGATIONS:
+                        reach, fresh = _SCOPE, True
+                    elif key in DENYING:
+                        result.restricts.add(key)
+            starts = False
+        place += len(word)
     result.places = [places[value.first] for value in found]
+    result.bound = reduce(or_, marks, 0) & CONDITIONS
+    if result.bound & EVEN:
+        result.bound &= ~IF
     return result
 
 

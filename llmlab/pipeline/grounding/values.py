@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 
@@ -98,16 +98,18 @@ _STARTERS = frozenset(NUMBERS) | frozenset(_TENS) | frozenset(_ORDINALS) | froze
 _STARTERS |= {"hundred", "thousand", "million", "noon", "midnight", "fortnight"}
 
 
+@lru_cache(maxsize=65536)
+def _begins(word: str) -> bool:
+    return word in _STARTERS or word[0].isdecimal() or word[0] in "$€£"
+
+
 def values(words: Sequence[str]) -> list[Value]:
     """Return the values in `words`: tokens in lower case, as `text.TOKEN` finds them."""
     found: list[Value] = []
     index, end = 0, len(words)
     while index < end:
         word = words[index]
-        if not (word[0].isdecimal() or word[0] in "$€£" or word in _STARTERS):
-            index += 1
-            continue
-        value = _value(words, index)
+        value = _value(words, index) if _begins(word) else None
         if value is None:
             index += 1
             continue

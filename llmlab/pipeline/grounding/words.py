@@ -38,8 +38,17 @@ DENYING = NEGATIONS | _set(
 )
 """What can say the same as a negation in other words; where it stands, a missing "not" is no contradiction."""
 
-CONDITIONS = {"if": "if", "provided": "if", "when": "if", "unless": "unless", "except": "unless", "apart": "unless", "even": "even"}
-"""Connectives that bind a statement to a condition, by their class."""
+NOT, ONLY, ALSO, IF, UNLESS, EVEN = (1 << number for number in range(6))
+"""What may stand at a word and turn what is said, as bits."""
+MARKS = (
+    dict.fromkeys(NEGATIONS, NOT)
+    | dict.fromkeys(("only", "solely"), ONLY)
+    | dict.fromkeys(("if", "provided", "when"), IF)
+    | dict.fromkeys(("unless", "except", "apart"), UNLESS)
+    | {"also": ALSO, "even": EVEN, "whether": EVEN, "regardless": EVEN}
+)
+
+CONDITIONS = IF | UNLESS | EVEN
 
 _OPPOSITES = (
     "open close|before after|more less fewer|most least|higher lower|above below under|over under|first last|always never"
@@ -54,7 +63,11 @@ _SAME = (
     "cost price pay charge amount fee|photo picture image|begin start|buy purchase|send mail ship|end finish|help assist|big large"
     "|small little|shut close|wash clean|throw discard bin|keep retain|bring return|yearly annual|monthly month|kilo kg"
     "|machine device|ask request|make produce|movie film|born birth|author writer|die death|car automobile|us usa|password code"
-    "|cover protect|cancel terminate|phone telephone|damaged broken"
+    "|cover protect|cancel terminate|phone telephone|damaged broken|repair fix mend|replace swap exchange|choose select pick|show display"
+    "|use employ|need require|get receive obtain|allow permit|forbid prohibit ban|refund reimburse|register enroll|store keep|spread smear"
+    "|mix blend|arrive come|rinse wash|hold contain|order purchase|delivery shipment|parcel package|customer client"
+    "|extra additional|whole entire|usual normal typical|quick fast rapid|instant immediate|correct right|error fault|heat warm"
+    "|kind type sort|smell odor|hurt harm"
 )
 
 _SUFFIX = re.compile(r"(?<=\w{3})(?:ations?|ments?|ings?|ies|ied|ed|es|e|s|y)$")
@@ -67,6 +80,16 @@ def stem(word: str) -> str:
         return word
     cut = _SUFFIX.sub("", word)
     return cut[:-1] if cut != word and len(cut) > 3 and cut[-1] == cut[-2] and cut[-1] not in "ls" else cut
+
+
+FREE = frozenset(map(stem, ("free", "complimentary", "gratis")))
+"""Stems that say that something costs nothing."""
+WITHIN = frozenset(map(stem, ("included", "covered", "waived")))
+"""Stems that may say the same."""
+PRICED = frozenset(map(stem, ("cost", "charge", "fee", "surcharge")))
+"""Stems that say it where they are denied."""
+SWEEPING = frozenset(map(stem, ("every", "always", "all", "everyone", "everything", "any", "guaranteed")))
+"""Stems that leave no exception."""
 
 
 def _groups(text: str) -> list[list[str]]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import count
+from functools import cached_property
 from typing import ClassVar
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
 from llmlab.pipeline.guardrails.base import RuleGuard
 
-_BETWEEN = 2
-"""Most characters that may part two of the token's, as in "3 f" and "3, f"."""
+_BETWEEN = r"[\W_]{0,2}+"
+"""What may part two characters of the token, as in "3 f" and "3, f"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,31 +40,20 @@ class CanaryGuard(RuleGuard):
     def check(self, text: str, role: str = "assistant") -> list[Finding]:
         """Return a finding where the canary stands."""
         reason = "the answer gives the system message away"
-        spans = ((start, self._end(text, start)) for start in self._starts(text, 0))
-        return [Finding("canary", "canary.leaked", start, end, reason) for start, end in spans if 0 < end <= len(text)]
+        return [Finding("canary", "canary.leaked", *match.span(1), reason) for match in self._whole.finditer(text)]
 
     def open_from(self, text: str) -> int:
         """Return where the canary has begun and not ended."""
-        longest = len(self.canary) * (_BETWEEN + 1)
-        starts = self._starts(text, max(0, len(text) - longest))
-        return next((start for start in starts if self._end(text, start) > len(text)), len(text))
+        begun = self._begun.search(text, max(0, len(text) - 3 * len(self.canary)))
+        return begun.start() if begun else len(text)
 
-    def _starts(self, text: str, begin: int) -> list[int]:
-        return [match.start() for match in re.compile(self.canary[0], re.IGNORECASE).finditer(text, begin)]
+    @cached_property
+    def _whole(self) -> re.Pattern[str]:
+        return re.compile(f"(?=({_BETWEEN.join(self.canary)}))", re.IGNORECASE)
 
-    def _end(self, text: str, start: int) -> int:
-        """Return where the canary that begins at `start` ends; more than the text's length if the text ends before; 0 if there is none."""
-        place = start + 1
-        for character in self.canary[1:]:
-            between = next(size for size in count() if size == _BETWEEN or not _parts(text, place + size))
-            place += between
-            if place >= len(text):
-                return len(text) + 1
-            if text[place].lower() != character:
-                return 0
-            place += 1
-        return place
-
-
-def _parts(text: str, place: int) -> bool:
-    return place < len(text) and not text[place].isalnum()
+    @cached_property
+    def _begun(self) -> re.Pattern[str]:
+        *rest, last = (character + _BETWEEN for character in self.canary[:-1])
+        for character in reversed(rest):
+            last = f"{character}(?:{last})?"
+        return re.compile(rf"{last}\Z", re.IGNORECASE)

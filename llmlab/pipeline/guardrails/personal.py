@@ -195,13 +195,11 @@ def _in_colons(text: str) -> _Candidates:
 def _accounts(text: str) -> _Candidates:
     """Yield IBANs, also in lower case or in groups of four."""
     for match in _IBAN.finditer(text):
-        start, end = match.start() - 2, match.end()
-        while not _validators().is_iban(text[start:end]):
-            # The last group may be another number.
-            end = max(text.rfind(" ", start, end), text.rfind("-", start, end))
-            if end < start + 15:
-                break
-        else:
+        start, longest = match.start() - 2, match.end()
+        size = _validators().iban_length(text[start : start + 2].upper())
+        end = start + size + ((size - 1) // 4 if text[start + 4] in " -" else 0)
+        # What follows in a group of its own may be another number.
+        if size and (end == longest or (end < longest and text[end] in " -")) and _validators().is_iban(text[start:end]):
             yield "IBAN_CODE", start, end
 
 

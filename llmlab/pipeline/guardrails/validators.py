@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import cache
 
 import phonenumbers
-from stdnum import iban, luhn
+from stdnum import iban, luhn, numdb
 from stdnum.us import ssn
 
 _ISSUERS = re.compile(
@@ -17,14 +18,26 @@ _ISSUERS = re.compile(
 )
 
 
+_MOD_97 = str.maketrans({" ": "", "-": ""} | {chr(code): str(int(chr(code), 36)) for code in (*range(65, 91), *range(97, 123))})
+
+
 def is_card(digits: str) -> bool:
     """Whether these are the digits of a payment card: an issuer's prefix and length, and the check digit (Luhn)."""
     return bool(_ISSUERS.fullmatch(digits)) and luhn.is_valid(digits)
 
 
+@cache
+def iban_length(country: str) -> int:
+    """Return how long the account numbers of a country are, without spaces (in characters); 0: it has none (ISO 13616)."""
+    parts = [found["bban"] for _, found in numdb.get("iban").info(country) if "bban" in found]
+    return 4 + sum(int(size) for size in re.findall("[0-9]+", parts[0])) if parts else 0
+
+
 def is_iban(value: str) -> bool:
     """Whether the country, its length and its pattern, and the check digits are right (ISO 13616, mod 97)."""
-    return iban.is_valid(value, check_country=False)
+    digits = (value[4:] + value[:4]).translate(_MOD_97)
+    # The library's own check takes ten times as long, and a text may be full of what looks like one.
+    return digits.isdecimal() and int(digits) % 97 == 1 and iban.is_valid(value, check_country=False)
 
 
 def is_ssn(value: str) -> bool:

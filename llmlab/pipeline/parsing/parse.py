@@ -2,6 +2,8 @@
 
 Strict JSON comes first. What is not strict is mended where that leaves no doubt; where it does, there is no object, for a number that was
 cut off is not a smaller number. Then pydantic validates, and the caller may ask again with what was wrong.
+
+Notebook: 04_hallucination.ipynb
 """
 
 from __future__ import annotations

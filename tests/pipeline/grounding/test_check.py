@@ -81,6 +81,12 @@ def test_a_citation_belongs_to_the_claim_before_it(answer: str) -> None:
     assert all(claim.cited for claim in found.claims)
 
 
+def test_half_a_sentence_is_looked_up_without_its_citation() -> None:
+    sources = [Document("feeding", "", "The Keeper does not feed: it reminds you; you do the feeding."), PRICES]
+    found = check("It does not feed; you do the feeding [feeding].", sources=sources)
+    assert [1.0] == [claim.score for claim in found.claims if "you" in claim.text]
+
+
 def test_a_document_that_says_it_as_well_may_be_cited() -> None:
     again = Document("again", "", PRICES.text)
     assert check("The Hearth costs $549 [again].", sources=[PRICES, again]).supported

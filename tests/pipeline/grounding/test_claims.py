@@ -26,6 +26,11 @@ def claims(text: str) -> list[str]:
         ("...", []),
         ("I don't know.", []),
         ("The documents do not say. I could not find it.", []),
+        ("I don't know if you knew: returns are free.", ["I don't know if you knew", "returns are free."]),
+        ("Good question. Happy to help! Let me know if you need anything else.", []),
+        ("Here is what applies: Torn bags are replaced.", ["Torn bags are replaced."]),
+        ("In short: a machine can go back, and I hope this helps.", ["a machine can go back"]),
+        ("Let me know if the motor is loud.", ["Let me know if the motor is loud."]),
     ],
 )
 def test_an_answer_is_split_into_claims(text: str, expected: list[str]) -> None:

@@ -56,6 +56,25 @@ def test_texts_inside_json_are_looked_at_and_their_spans_are_the_answers() -> No
     assert [] == guard.check(text.replace("60", "30"))
 
 
+def test_an_answer_to_another_question_is_none_where_that_is_asked() -> None:
+    documents = [{"id": "a", "title": "", "text": "A label costs $30. You can return a machine within 30 days of delivery."}]
+    text = "A label costs $30."
+    guards = [GroundingGuard(relevant=least).for_request("How long can I return a machine?", documents) for least in (0.0, 0.8)]
+    plain, careful = (guard.check(text) for guard in guards)
+    assert ([], [("question", "grounding.question", 0, len(text))]) == (plain, [(*one[:2], one.start, one.end) for one in careful])
+    assert "a length of time" in careful[0].reason
+    assert [] == guards[1].check("You can return a machine within 30 days of delivery.")
+    assert [] == guards[1].check("")
+
+
+def test_texts_inside_json_answer_a_question_together() -> None:
+    documents = [{"id": "a", "title": "", "text": "A label costs $30. You can return a machine within 30 days of delivery."}]
+    guard = GroundingGuard(relevant=0.8).for_request("How long can I return a machine, and what does a label cost?", documents)
+    text = '{"time": "You can return a machine within 30 days of delivery.", "price": "A label costs $30."}'
+    assert [] == guard.check(text)
+    assert ["question"] == [one.kind for one in guard.check('{"time": "You can return a machine within 30 days of delivery."}')]
+
+
 def test_a_stream_shows_nothing_before_it_was_compared() -> None:
     async def shown() -> list[Any]:
         asked = pipeline(Wire(good("You can return a machine ", "within 60 days.")), guards_out=[GroundingGuard()])
@@ -66,7 +85,7 @@ def test_a_stream_shows_nothing_before_it_was_compared() -> None:
     assert "60" not in words.text
 
 
-@pytest.mark.parametrize("wrong", [{"threshold": 1.1}, {"threshold": True}, {"action": "redact"}])
+@pytest.mark.parametrize("wrong", [{"threshold": 1.1}, {"threshold": True}, {"relevant": -0.1}, {"relevant": "yes"}, {"action": "redact"}])
 def test_nonsense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match="GroundingGuard: "):
         GroundingGuard(**wrong)

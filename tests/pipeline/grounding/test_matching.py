@@ -37,7 +37,7 @@ DIALS = "Hold the dial for 5 seconds to pair the machine. Hold the dial for 15 s
         (
             "Machines can go back even if you baked with them.",
             "Machines can go back unless you baked with them.",
-            "the condition is another",
+            "is another one",
         ),
         (
             "The blue ring means that the network is lost. The red ring means heat.",
@@ -45,6 +45,11 @@ DIALS = "Hold the dial for 5 seconds to pair the machine. Hold the dial for 15 s
             'the source says "network", not "heat"',
         ),
         ("The Hearth comes in oat and slate. Moss is for pots.", "The Hearth comes in oat, slate and moss.", '"moss" is not in this'),
+        (
+            "A new pan and a set of foam cost $15. A label costs $30.",
+            "A new pan and a set of foam cost $30.",
+            "30 $ is said of something else",
+        ),
         ("Bread is baked daily.", "Quantum physics explains gravity.", "no source says anything like it"),
         ("Bread is baked by hand in the old town.", "Bread dances nightly among purple elephants.", "too few"),
     ],
@@ -64,6 +69,7 @@ def test_a_claim_that_differs_in_one_thing_is_not_supported_and_the_reason_names
         (DIALS, "Press the dial for 15 seconds to forget the network."),
         ("Covered for 1 year.", "It is covered for twelve months."),
         ("The Nibble plan costs $14. Boxes to Alaska cost $6 more.", "In all it is $20: $14 for the plan and $6 for boxes to Alaska."),
+        ("Keep 4 inches of space at the sides and 8 inches above, where steam leaves.", "Leave 4 inches around it and 8 above."),
         ("The recieved parcel counts as lost.", "The received parcel counts as lost."),
         ("The bread rises slowly.", "The bread rises SLOWLY!"),
         ("这台机器保修两年。", "机器保修两年。"),
@@ -86,6 +92,13 @@ def test_a_value_of_the_question_that_the_source_does_not_have_is_a_doubt_and_no
         "Orders of $50 cost extra to ship.", sources=["Orders under $60 cost extra to ship."], question="I spend $50, is it free?"
     )
     assert (True, "50 $ is in the question, and not in the source") == (found.supported, found.claims[0].reason)
+
+
+def test_a_value_of_the_question_does_not_stand_for_another_in_the_words_of_the_source() -> None:
+    found = check(
+        "The mill has a warranty of 1 year.", sources=["The mill has a warranty of 2 years."], question="Is it covered for 1 year?"
+    )
+    assert "1 year is in no source; the source says 2 year" == found.unsupported[0].reason
 
 
 def test_another_sentence_that_fits_the_question_better_casts_doubt() -> None:

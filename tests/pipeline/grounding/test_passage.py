@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmlab.pipeline.grounding.passage import MAX_SENTENCE, Sources, indexed, lower, passage, sentences
+from llmlab.pipeline.grounding.words import ALSO, EVEN, IF, NOT, ONLY, UNLESS
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,28 @@ def test_a_denial_at_the_end_of_a_clause_reaches_back() -> None:
 @pytest.mark.parametrize(("text", "denied"), [("No, it ships today", False), ("There is no fee", True), ("You can't return it", True)])
 def test_no_at_the_beginning_is_an_answer_and_denies_nothing(text: str, denied: bool) -> None:
     assert denied is bool(passage(text).heads)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It is never sent", [NOT]),
+        ("Only flour goes, if dry", [ONLY, 0, IF]),
+        ("Send flour only", [0, ONLY]),
+        ("Send flour, broken or not", [0, 0, EVEN]),
+        ("A pause costs nothing and ends", [0, NOT, 0]),
+        ("Nothing ends", [NOT]),
+        ("Free of charge", [0, NOT]),
+        ("No, flour is also sent", [0, ALSO]),
+    ],
+)
+def test_what_turns_a_word_is_noted_at_it(text: str, expected: list[int]) -> None:
+    assert expected == passage(text).marks
+
+
+@pytest.mark.parametrize(("text", "bound"), [("sent if dry", IF), ("sent even if wet", EVEN), ("sent unless wet", UNLESS), ("sent", 0)])
+def test_even_if_is_another_condition_than_if(text: str, bound: int) -> None:
+    assert bound == passage(text).bound
 
 
 def test_names_are_written_with_a_capital_within_the_sentence_or_with_a_digit() -> None:

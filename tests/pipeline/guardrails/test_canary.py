@@ -41,3 +41,16 @@ def test_a_canary_is_lowered_and_stays_out_of_the_repr() -> None:
 def test_a_token_that_is_none_is_refused_and_not_repeated(canary: Any) -> None:
     with pytest.raises(BadInput, match=r"canary is a word of 8 to 40 ASCII letters and digits$"):
         CanaryGuard(canary=canary)
+
+
+@pytest.mark.parametrize("text", ["14e3ae0ae5e0d18 " * 10_000, "1 " * 200_000, "1" * 200_000, "14e3ae0ae5e0d18f" * 10_000])
+def test_a_long_text_is_no_trouble(text: str) -> None:
+    assert text.count("18f") == len(GUARD.check(text))
+    assert GUARD.open_from(text) >= len(text) - 120
+
+
+@pytest.mark.parametrize(
+    ("said", "held"), [("1", 1), ("14 ", 3), ("x1, 4.", 5), ("14e3ae0ae5e0d18", 15), ("14e3ae0ae5e0d18f", 0), ("14x", 0), ("1   ", 0)]
+)
+def test_what_can_become_a_canary_is_held(said: str, held: int) -> None:
+    assert len(said) - held == GUARD.open_from(said)

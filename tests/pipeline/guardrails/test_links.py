@@ -34,6 +34,9 @@ GUARD = LinkGuard(allow=("example.com", "bücher.de"))
         "example.org, a//b, mail@www.there, /www.there, www.",
         "https://example.com/" + "x" * 300,
         "https://?",
+        "![logo]( //cdn.example.com/x.png) [x]: <//example.com> [x](http:example.com/p)",
+        "f(a, //todo: more) and x = //todo, // or a. //b.c, news:comp.lang, https:yes, http:8080",
+        "AT&T, a &amp; b, &#104; is h, C:\\://x, data&colon; 5, (&sol;a) and //&#47;evil.org and &#47;/evil.org",
         "",
     ],
 )
@@ -74,6 +77,31 @@ def test_links_to_allowed_hosts_and_what_is_no_link_pass(text: str) -> None:
         ("https://evil.org/" + "x" * 300, "https://evil.org/" + "x" * 93),
         ("https://" + "x" * 300 + "example.com", "https://" + "x" * 102),
         ("https://" + "x." * 51 + "example.com", "https://" + "x." * 50 + "x"),
+        ("![x]( //evil.example/p)", "//evil.example/p"),
+        ("![x](<//evil.example/p>)", "//evil.example/p"),
+        ("[x]: //evil.example/p", "//evil.example/p"),
+        ("[x]://evil.example/p", "//evil.example/p"),
+        ("[x]:\n  <//evil.example/p>", "//evil.example/p"),
+        ("![x](" + " " * 200 + "//evil.example/p)", "//evil.example/p"),
+        ('<img src = " //evil.example/p">', "//evil.example/p"),
+        ('<img srcset="a.png, //evil.example/p 2x">', "//evil.example/p"),
+        ("![x](&#32;//2130706433/p)", "//2130706433/p"),
+        ("[x](https\\://evil.example/)", "https\\://evil.example/"),
+        ("![x](https&#58;//evil.example/p)", "https&#58;//evil.example/p"),
+        ("![x](&#104;ttps://evil.example/p)", "&#104;ttps://evil.example/p"),
+        ("![x](h&#x0074tps&colon;&sol;&sol;example.com)", "h&#x0074tps&colon;&sol;&sol;example.com"),
+        ("![x](&#47;/evil.example/p)", "&#47;/evil.example/p"),
+        ("![x](/&sol;evil.example/p)", "/&sol;evil.example/p"),
+        ("www\\.evil.example", "www\\.evil.example"),
+        ("[x](java&Tab;script:alert)", "java&Tab;script:alert"),
+        ("![x](&#" + "0" * 200 + "104;ttps://evil.example)", "&#" + "0" * 108),
+        ("![x](data:text&sol;html,x)", "data:text&sol;html,x"),
+        ("[x](http:evil.example/p)", "http:evil.example/p"),
+        ("[x](https:2130706433)", "https:2130706433"),
+        ("http:" + "x" * 300 + "@evil.example", "http:" + "x" * 105),
+        ("https:&#47;evil.example", "https:&#47;evil.example"),
+        ("https://evil.org&sol;.example.com/", "https://evil.org&sol;.example.com/"),
+        ("https://evil.org／.example.com/", "https://evil.org／.example.com/"),
         ("https://a..example.com", ""),
         ("https://" + "x" * 64 + ".evil.org", "https://" + "x" * 64 + ".evil.org"),
     ],
@@ -88,7 +116,12 @@ def test_a_rule_says_what_is_wrong() -> None:
     assert ["link.host"] == [found.rule for found in LinkGuard().check("https://example.com")]
 
 
+def test_an_earlier_link_that_is_open_holds_a_later_one_back() -> None:
+    holds(LinkGuard(allow=("example.com",)), "data:www.example.com/html,<b> x")
+
+
 PARTS = [
+    *("https\\", "&#", "58", "104;", "ttps", "&colon;", "&sol;", "x", "00000", "[x]:", "  ", "\t", "javascript", "6433"),
     *("http", "s", ":", "/", "//", "www", ".", "example", ".com", "evil", ".org", "@", " ", "(", ")", '"', "data", "java", "script:"),
     *("text/", "\\", "?", "x" * 45, ",", "ß", "<", "=", "https://example.com/", "https://evil.org/"),
 ]

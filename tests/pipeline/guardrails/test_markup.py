@@ -24,6 +24,18 @@ GUARD = FormatGuard()
         ("<a " + "x" * 200 + ">", [("format.a", "<a " + "x" * 107)]),
         ("\x1b[31m red", [("format.control", "\x1b")]),
         ("a\u202eb", [("format.control", "\u202e")]),
+        ("<image src=x onerror=alert(1)>", [("format.image", "<image src=x onerror=alert(1)>")]),
+        ("<xss onfocus=alert(1) tabindex=1 autofocus>", [("format.element", "<xss onfocus=alert(1) tabindex=1 autofocus>")]),
+        ("<xss/onclick = x>", [("format.element", "<xss/onclick = x>")]),
+        ("<XSS\nid=a\nautofocus", [("format.element", "<XSS\nid=a\nautofocus")]),
+        ("<xss a" + " " * 200 + "onclick=x>", [("format.element", "<xss a" + " " * 104)]),
+        ("<" + "x" * 60 + " onclick=x>", [("format.element", "<" + "x" * 60 + " onclick=x>")]),
+        ("<bdi onclick=x>a</bdi>", [("format.bdi", "<bdi onclick=x>"), ("format.bdi", "</bdi>")]),
+        ("<plaintext> <xmp>", [("format.plaintext", "<plaintext>"), ("format.xmp", "<xmp>")]),
+        ("<my-widget></my-widget>", [("format.element", "<my-widget>")]),
+        ("<n; onclick=x>", [("format.element", "<n; onclick=x>")]),
+        ("<x<y id=1>", [("format.element", "<y id=1>")]),
+        ("<order number>, <ada-l@example.com>, <https://example.com/a?b=c&once=1>, </xss a=b>, i<n; x=1, a <y <3, <x", []),
         ("1 < 2, x <y, a <- b, <https://example.com>, <3, <scripted>, <b\tin a row\n\r\n"[:50], []),
         ("", []),
     ],
@@ -36,7 +48,23 @@ def test_the_help_desks_own_pages_are_plain() -> None:
     assert [] == [found for page in documents() for found in GUARD.check(page.text)]
 
 
-PARTS = ["<", "/", "script", "a", " ", ">", "x" * 55, "!--", "!doc", "type ", "?xml", "-", "\x1b", "b"]
+PARTS = [
+    *("xss", "-", " on", "click", "=", "image", "  " * 5),
+    "<",
+    "/",
+    "script",
+    "a",
+    " ",
+    ">",
+    "x" * 55,
+    "!--",
+    "!doc",
+    "type ",
+    "?xml",
+    "-",
+    "\x1b",
+    "b",
+]
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=16))

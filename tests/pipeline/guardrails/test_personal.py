@@ -11,7 +11,7 @@ from streaming_law import holds
 
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
-from llmlab.pipeline.guardrails import PIIGuard
+from llmlab.pipeline.guardrails import PIIGuard, validators
 from llmlab.pipeline.guardrails.base import Streaming
 from llmlab.pipeline.guardrails.personal import KINDS
 
@@ -229,3 +229,13 @@ def test_the_libraries_come_with_the_first_guard() -> None:
     loaded = "print('phonenumbers' in sys.modules)"
     code = f"import sys, llmlab.pipeline.guardrails as guards; {loaded}; guards.PIIGuard(); {loaded}"
     assert "False\nTrue\n" == subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(("country", "length"), [("DE", 22), ("NO", 15), ("MT", 31), ("ZZ", 0)])
+def test_an_account_has_the_length_of_its_country(country: str, length: int) -> None:
+    assert length == validators.iban_length(country)
+
+
+@pytest.mark.parametrize("text", ["DE89 " * 40_000, "ES89 " * 40_000, "KZ12 1231 " * 20_000, "ZZ99" * 40_000])
+def test_a_text_full_of_what_begins_like_an_account_is_no_trouble(text: str) -> None:
+    assert [] == PIIGuard().check(text)
