@@ -61,6 +61,10 @@ class Storm:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise BadInput(f"Storm: {name} is a time above 0 seconds, not {value!r}")
+        for name, least in (("slots", 1), ("seed", -math.inf)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise BadInput(f"Storm: {name} is a whole number{' of at least 1' if name == 'slots' else ''}, not {value!r}")
         if not isinstance(self.brown_out, BrownOut | None):
             raise BadInput(f"Storm: brown_out is a BrownOut(...) or None, not {self.brown_out!r}")
 
@@ -91,7 +95,13 @@ class Storm:
             name: For tables and pictures.
             sdk: Whether its attempts go through an unmodified openai client: the same rows, in three times the time.
             progress: Told the share that is done (0 to 1); what it raises ends the run.
+
+        Raises:
+            BadInput: Requests stop before the time after the brown-out that is looked at.
         """
+        needed = self.ends_at + self.after_seconds
+        if self.brown_out and self.seconds < needed:
+            raise BadInput(f"Storm: requests come for {self.seconds:g} s, and are looked at until {needed:g} s: give seconds={needed:g}")
         provider = Provider({MAIN: self.slots, FAST: self.slots}, self.brown_out, self.seed)
         state = State()
         # What is asked is of no interest here, so nothing is looked up for it.

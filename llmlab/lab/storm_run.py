@@ -105,13 +105,17 @@ class StormRun:
     def recovery_seconds(self, window_seconds: float = 5.0) -> float | None:
         """Return how long after the cause's end goodput is back at 95 % and stays there; None: not within `after_seconds`.
 
+        A window in which nobody asked stands as the one before it, the first as one that is not back.
+
         Args:
             window_seconds: Length of the windows in which goodput is counted, by the time of sending.
         """
-        back = 0.0
+        back, is_back = 0.0, False
         for number in range(round(self.storm.after_seconds / window_seconds)):
             start = self.storm.ends_at + number * window_seconds
-            if self.share(start, start + window_seconds) < RECOVERED:
+            share = self.share(start, start + window_seconds)
+            is_back = is_back if math.isnan(share) else share >= RECOVERED
+            if not is_back:
                 back = (number + 1) * window_seconds
         return back if back < self.storm.after_seconds else None
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from llmlab.lab.storm_policies import policies, policy
 from llmlab.lab.storm_provider import MAIN, Provider
 from llmlab.lab.storm_run import StormRun, storm_table
 
+SHORTER: dict[str, Any] = {"brown_out": replace(DEFAULT, start_seconds=5.0, duration_seconds=9.0), "after_seconds": 4.0, "seconds": 18.0}
 BRIEF = shortened(Storm(per_second=10.0, slots=18, after_seconds=30.0), lead_seconds=5.0)
 POLICIES = policies()
 
@@ -34,6 +36,10 @@ def test_what_is_put_in_is_said() -> None:
         ({"after_seconds": "long"}, "after_seconds"),
         ({"per_second": -1}, "per_second is a rate above 0"),
         ({"brown_out": 20}, "brown_out is a BrownOut"),
+        ({"slots": 0}, "slots is a whole number of at least 1, not 0"),
+        ({"slots": 1.5}, "slots is a whole number of at least 1, not 1.5"),
+        ({"seed": "a"}, "seed is a whole number, not 'a'"),
+        ({"seed": True}, "seed is a whole number, not True"),
     ],
 )
 def test_a_storm_that_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
@@ -59,7 +65,7 @@ def test_who_does_not_retry_recovers(runs: dict[str, StormRun]) -> None:
 
 
 def test_the_light_client_and_an_unmodified_one_give_the_same_rows() -> None:
-    storm = replace(BRIEF, per_second=8.0, slots=12, seconds=18.0)
+    storm = replace(BRIEF, per_second=8.0, slots=12, **SHORTER)
     for name in ("careful", "stack"):
         light, sdk = storm.run(POLICIES[name], name), storm.run(POLICIES[name], name, sdk=True)
         assert light.asked == sdk.asked
@@ -68,7 +74,8 @@ def test_the_light_client_and_an_unmodified_one_give_the_same_rows() -> None:
 
 
 def test_the_app_careful_fares_as_the_pipeline_that_stands_for_it() -> None:
-    storm = replace(BRIEF, per_second=8.0, slots=12, seconds=24.0, objective_seconds=12.0)
+    shorter = replace(DEFAULT, start_seconds=5.0, duration_seconds=18.0)
+    storm = replace(BRIEF, per_second=8.0, slots=12, seconds=24.0, objective_seconds=12.0, brown_out=shorter, after_seconds=1.0)
     provider = Provider({MAIN: storm.slots}, storm.brown_out, storm.seed)
     client = provider.client(sdk=True)
     ended: list[bool] = []
@@ -103,7 +110,7 @@ def test_the_app_careful_fares_as_the_pipeline_that_stands_for_it() -> None:
 
 
 def test_the_same_seed_gives_the_same_storm_and_another_another() -> None:
-    storm = replace(BRIEF, seconds=10.0)
+    storm = replace(BRIEF, **SHORTER)
     assert storm.run(POLICIES["careful"]).asked == storm.run(POLICIES["careful"]).asked
     assert storm.run(POLICIES["careful"]).asked != replace(storm, seed=8).run(POLICIES["careful"]).asked
 
@@ -131,14 +138,14 @@ def test_in_the_brown_out_capacity_falls_and_the_queue_grows(runs: dict[str, Sto
     assert 6 == frame["busy"][10.0]
 
 
-def test_a_window_without_requests_is_no_failure() -> None:
-    quiet = Storm(per_second=0.05, seconds=60.0, brown_out=replace(DEFAULT, start_seconds=5.0, duration_seconds=5.0)).run(policy())
-    assert 0.0 == quiet.recovery_seconds()
+def test_a_storm_that_is_over_before_it_was_looked_at_is_refused() -> None:
+    with pytest.raises(BadInput, match="requests come for 10 s, and are looked at until 140 s: give seconds=140"):
+        Storm(seconds=10.0).run(policy())
 
 
 def test_progress_is_told_and_may_end_the_run() -> None:
     told: list[float] = []
-    replace(BRIEF, seconds=12.0).run(policy(attempts=1), progress=told.append)
+    replace(BRIEF, **SHORTER).run(policy(attempts=1), progress=told.append)
     assert told == sorted(told)
     assert 0 <= told[0] < told[-1] < 1
 

@@ -47,6 +47,19 @@ def test_recovery_counts_from_the_end_of_the_last_bad_window() -> None:
     assert 10.0 == StormRun(storm=Storm(), name="", asked=asked, served=()).recovery_seconds()
 
 
+def test_where_nobody_asked_it_stands_as_before_and_never_measured_is_not_recovered() -> None:
+    def back(*asked: tuple[float, str]) -> float | None:
+        some = tuple(Asked(at, status, 1.0, 1, "main") for at, status in asked)
+        return StormRun(storm=Storm(), name="", asked=some, served=()).recovery_seconds()
+
+    assert back() is None
+    assert 0.0 == back((81.0, "ok"))
+    assert 10.0 == back((91.0, "ok"))
+    assert 15.0 == back((81.0, "failed"), (96.0, "ok"))
+    assert back((81.0, "ok"), (130.0, "failed")) is None
+    assert not StormRun(storm=Storm(), name="", asked=(), served=()).recovered
+
+
 def test_requests_after_the_cause_become_rows_that_tell_a_message_from_an_answer() -> None:
     storm = Storm(brown_out=replace(DEFAULT, start_seconds=1.0, duration_seconds=1.0), after_seconds=5.0)
     asked = [
