@@ -212,9 +212,9 @@ class Passage:
             return []
         if self._partial is None:
             return [Delta(text, at)]
-        before = len(self._partial.fields)
+        before = self._partial.fields
         fields = self._partial.feed(text)
-        return [Delta(text, at), *([Partial(dict(fields), at)] if len(fields) > before else [])]
+        return [Delta(text, at), *([] if fields is before else [Partial(fields, at)])]
 
     def _key(self, route: Route, request: Request) -> str:
         """Return what an answer of `route` is kept under: all that could make it another one, streamed or not."""
