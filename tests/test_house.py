@@ -31,6 +31,9 @@ MAY_IMPORT = {
     "notebook": LAB | {"", "notebook"},
     "bench": TOP,
     "cli": TOP,
+    "faults": TOP,
+    "guardrails": TOP,
+    "grounding": TOP,
     "__main__": TOP,
     "": TOP,
 }
