@@ -225,13 +225,14 @@ class Race:
         self._failed += 1
         route, other, asked_for = self._route, fallback_of(self._routes, self._route), action(error)
         again = "retry" if route is self._routes[0] else "fallback"
-        if asked_for == SHRINK and self._failed < self._retry.attempts and self._fits(route):
+        if asked_for == SHRINK and self._failed < self._retry.attempts and self._fits(route) and self._may_retry():
             shorter = self._request.shrink()
-            if shorter is not None and self._may_retry():
+            if shorter is not None:
                 self._request.messages = shorter
                 self._request.notes.append(f"documents left out for {route.name}: {error.reason}")
                 self._next = (self._now(), again)
                 return
+            self._state.retries.earn(1.0)  # there is nothing to leave out, so nothing was spent
         # Who was too slow, or will not get better, is not waited for where somebody else could answer.
         here = error.retryable and not (asked_for == OTHER_ROUTE and other is not None)
         if here and self._failed < self._retry.attempts:

@@ -10,6 +10,7 @@ import llmlab
 from llmlab import errors
 from llmlab.errors import AttemptBroken, AttemptRefused
 from llmlab.pipeline.routing import Retry
+from llmlab.pipeline.state import Allowance
 from llmlab.pipeline.taxonomy import OTHER_ROUTE, RETRY, SHRINK, STOP, TAXONOMY, action, taxonomy
 
 PIPELINE = Path(__file__).parents[2] / "llmlab" / "pipeline"
@@ -76,6 +77,17 @@ def test_asking_for_less_spends_the_budget_for_retries() -> None:
     llmlab.simulate(all_of_them())
     assert 50 + 10 + 50 * 0.1 - 1 <= len(wire.bodies) <= 50 + 10 + 50 * 0.1
     assert app.state.retries.level < 1
+
+
+def test_without_budget_no_document_is_left_out_and_where_none_is_left_no_budget_is_spent() -> None:
+    app = pipeline(Wire(TOO_LONG), Wire(good("So it is [d4].")), retry=Retry(attempts=2))
+    assert app.state is not None
+    documents = [{"id": f"d{number}", "text": "x"} for number in range(5)]
+    llmlab.simulate(app.ask("May I?"))
+    assert Allowance.BURST == app.state.retries.level
+    app.state.retries.level = 0.0
+    answer = llmlab.simulate(app.ask("May I?", documents))
+    assert (2, ("d4",)) == (len(answer.attempts), answer.citations)
 
 
 def test_an_answer_whose_tokens_are_used_up_is_asked_of_another_route_and_not_with_less() -> None:
