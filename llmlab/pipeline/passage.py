@@ -59,6 +59,8 @@ class Passage:
         self._intake = Intake(pipeline.guards_in, self._draft, lambda name: self._trace.stage(name, self._clock), self._ask)
         self._vault = self._intake.vault
         self._reader = Reader(pipeline.output, pipeline.tools, self._vault)
+        self._sent: list[tuple[list[dict[str, str]], tuple[Document, ...]]] = []
+        """Messages that were made, and the documents in them."""
         self._unforeseen: Exception | None = None
         self._documents: tuple[Document, ...] = ()
         self._early = deliver and (pipeline.output is None or not pipeline.reask)
@@ -84,18 +86,23 @@ class Passage:
         yield Finished(draft.answer(self._clock() - trace.began))
 
     def _assemble(self, question: str, history: list[dict[str, str]]) -> Request:
-        pipeline, left = self._pipeline, list(self._documents)
+        pipeline, documents = self._pipeline, self._documents
+        full = pipeline.prompt.messages(question, documents, history)
+        left = list(documents)
 
         def shrink() -> list[dict[str, str]] | None:
+            if request.messages is full:  # another route begins with all of them
+                left[:] = documents
             if not left:
                 return None
             left.pop()
-            self._documents = tuple(left)
-            return pipeline.prompt.messages(question, left, history)
+            shorter = pipeline.prompt.messages(question, left, history)
+            self._sent.append((shorter, tuple(left)))
+            return shorter
 
-        messages = pipeline.prompt.messages(question, self._documents, history)
-        return Request(
-            messages,
+        self._sent = [(full, documents)]
+        request = Request(
+            full,
             self._draft.prompt_version,
             self._trace,
             self._deadline,
@@ -105,6 +112,7 @@ class Passage:
             tuple(tool.spec for tool in pipeline.tools),
             shrink,
         )
+        return request
 
     def _outlet(self, question: str, history: list[dict[str, str]]) -> Delivery:
         """Return the guards of the answer, as this request needs them."""
@@ -145,6 +153,8 @@ class Passage:
                         final, kept = await self._read_or_ask_again(request, router, flight)
                 except AttemptFailed as error:
                     kept = draft.instead(error, flight, pipeline.last_resort, clock())
+                asked = next((documents for messages, documents in self._sent if messages is request.messages), self._documents)
+                self._documents = asked
                 note += [_counted(len(trace.attempts), "attempt"), *request.notes]
         if kept is not None:
             draft.pieces[:] = kept.pieces
@@ -256,10 +266,13 @@ class Passage:
         reasons = [draft.withheld] if draft.withheld and draft.status != "failed" else []
         if request.winner is not None and draft.status != "failed":
             route, call = request.winner
+            other = next((one.other_model for one in self._trace.attempts if one.ordinal == call.ordinal), "")
             if call.finish_reason == "length":
                 reasons.append("length: the answer was cut off; allow it more tokens (max_output_tokens)")
             elif resolve(route.model) != resolve(first.model):
                 reasons.append(f"fallback: {resolve(route.model)} answered, by route {route.name!r}, not {first.name!r}")
+            elif other:
+                reasons.append(f"other model: {other} answered, not {resolve(route.model)}")
         if reasons:
             draft.status, draft.reason = "degraded", "; ".join([*reasons, *filter(None, [draft.reason])])
         self._read("".join(draft.pieces), request)

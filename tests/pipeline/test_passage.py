@@ -254,7 +254,19 @@ def test_an_answer_that_broke_off_does_not_abstain() -> None:
 def test_a_document_that_was_left_out_to_make_room_cannot_be_cited() -> None:
     wire = Wire(refusal(400, {"message": "too long", "code": "context_length_exceeded"}), good("So it is [b]."))
     answer = ask(wire, documents=[{"id": "a", "text": "A."}, {"id": "b", "text": "B."}])
-    assert ("ok", ()) == (answer.status, answer.citations)
+    assert ("ok", "", ()) == (answer.status, answer.reason, answer.citations)
+
+
+def test_the_next_route_has_all_documents_again() -> None:
+    main = Wire(refusal(400, {"message": "too long", "code": "context_length_exceeded"}))
+    second = Wire(good("So it is [b]."))
+    answer = ask(main, second, documents=[{"id": "a", "text": "A."}, {"id": "b", "text": "B."}])
+    assert ("ok", "", ("b",)) == (answer.status, answer.reason, answer.citations)
+
+
+def test_another_model_than_was_asked_for_is_named() -> None:
+    answer = ask(Wire(whole(message(model="gpt-3.5-turbo-0125"))), stream=False)
+    assert ("degraded", "other model: gpt-3.5-turbo-0125 answered, not gpt-4o") == (answer.status, answer.reason)
 
 
 class Mail(BaseModel):

@@ -107,7 +107,7 @@ class PIIGuard(RuleGuard):
 
     action: str = "redact"
     kinds: tuple[str, ...] = KINDS
-    """Which to look for."""
+    """Which to look for. Where documents hold links that an answer should repeat, leave "DOMAIN_NAME" out: it would be redacted there."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
