@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from collections.abc import Iterator
 
@@ -12,6 +13,10 @@ from hypothesis import settings
 
 settings.register_profile("llmlab", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("llmlab")
+
+# A shell that starts the tests in the background has interrupts ignored, and all that they start inherits it: who tests Ctrl-C would wait.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
