@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from llmlab.data.probes import ATTACKS
 from llmlab.errors import BadInput
 from llmlab.pipeline.answer import Finding
 from llmlab.pipeline.guardrails.base import RuleGuard
@@ -25,18 +26,7 @@ from llmlab.pipeline.guardrails.decode import DEPTH, payloads
 from llmlab.pipeline.guardrails.normalise import Normalised, normalise
 from llmlab.pipeline.guardrails.rules import common, line_of, matches, rules
 
-KINDS = (
-    "override",
-    "persona",
-    "extraction",
-    "indirect",
-    "encoded",
-    "multilingual",
-    "forged_turn",
-    "exfiltration",
-    "tool_hijack",
-    "hidden_text",
-)
+KINDS = ATTACKS
 """The classes of attack. An attack in another language than English is "multilingual", whatever it is after."""
 
 _FOREIGN = 0.35

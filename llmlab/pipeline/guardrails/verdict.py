@@ -130,10 +130,7 @@ async def look(guards: Sequence[Guard], text: str, role: str, verdict: Verdict, 
         verdict.looked = True
         judge: Any = getattr(guard, "judge", None)
         try:
-            if judge is not None and verdict.redactions:
-                found = await judge(masked(text, verdict.redactions), role, ask)
-            else:
-                found = await judge(text, role, ask) if judge is not None else guard.check(text, role=role)
+            found = guard.check(text, role=role) if judge is None else await judge(masked(text, verdict.redactions), role, ask)
             verdict.add([(guard, checked(finding)) for finding in found])
         except Exception as error:
             verdict.crashed(guard, error)
